@@ -1,0 +1,1 @@
+//! The questions a rule asks of a customer.

@@ -1,0 +1,153 @@
+//! ④ Saying it: the life of a delivery.
+//!
+//! `Waiting` (a delay) → `Due` → `Attempting` → `Sent` → displayed, clicked, answered or dismissed;
+//! or it ends unseen: `Failed`, `Expired`, `Suppressed`, `Cancelled`. In-app deliveries lie in the
+//! inbox while `Due`. A delivery whose outcome nobody can know is `Held` until somebody settles it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeliveryId, EventId, OutreachNo};
+use crate::outreach::content::OutreachType;
+use crate::time::Timestamp;
+
+/// One message to one customer on one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Unique by (outreach, customer, claim).
+    pub id: DeliveryId,
+    /// Which outreach.
+    pub outreach: OutreachNo,
+    /// The version that decided.
+    pub version: u32,
+    /// The channel.
+    pub outreach_type: OutreachType,
+    /// What triggered it.
+    pub trigger: TriggerRef,
+    /// The claim's key: empty for `once`.
+    pub key: Vec<u8>,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+    /// Not after this moment.
+    pub expires_at: Option<Timestamp>,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When it came to stand there.
+    pub changed_at: Timestamp,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// What the latest failed attempt said.
+    pub last_error: Option<String>,
+    /// The provider's own id.
+    pub provider_id: Option<String>,
+    /// How many deliveries lie between the customer's own action and this one.
+    pub hops: u8,
+}
+
+/// What triggered a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TriggerRef {
+    /// An event, whose record lies at this position.
+    Event {
+        /// Its id.
+        id: EventId,
+        /// Its name as sent.
+        name: String,
+        /// Where it lies in the log.
+        position: u64,
+    },
+    /// An attribute, written or come true by the clock.
+    UserProperty,
+    /// A launch of a one-off.
+    OneOff {
+        /// Which launch, from 1.
+        launch: u32,
+    },
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryState {
+    /// A delay runs; judged again when it is over.
+    Waiting,
+    /// To be sent as soon as `due_at` has come; in-app: in the inbox.
+    Due,
+    /// Handed to a channel that cannot drop repetitions; no answer yet.
+    Attempting,
+    /// Nobody knows whether it was handed over.
+    Held,
+    /// Handed over.
+    Sent,
+    /// Arrived, says the provider.
+    Delivered,
+    /// Seen.
+    Displayed,
+    /// Clicked.
+    Clicked,
+    /// Answered or completed.
+    Answered,
+    /// Closed without an answer.
+    Dismissed,
+    /// Given up; an operator can retry.
+    Failed,
+    /// Too late to be worth sending.
+    Expired,
+    /// The address must not be used, or consent is gone.
+    Suppressed,
+    /// Withdrawn: by a cancel event, by the audience when the delay was over, by an operator.
+    Cancelled,
+}
+
+impl DeliveryState {
+    /// Whether nothing more is to be done by us.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            DeliveryState::Waiting
+            | DeliveryState::Due
+            | DeliveryState::Attempting
+            | DeliveryState::Held => false,
+            DeliveryState::Sent
+            | DeliveryState::Delivered
+            | DeliveryState::Displayed
+            | DeliveryState::Clicked
+            | DeliveryState::Answered
+            | DeliveryState::Dismissed
+            | DeliveryState::Failed
+            | DeliveryState::Expired
+            | DeliveryState::Suppressed
+            | DeliveryState::Cancelled => true,
+        }
+    }
+
+    /// Whether it ended without the customer having seen it: the claim is released.
+    pub fn ended_unseen(&self) -> bool {
+        matches!(
+            self,
+            DeliveryState::Failed
+                | DeliveryState::Expired
+                | DeliveryState::Suppressed
+                | DeliveryState::Cancelled
+        )
+    }
+
+    /// The word in API and screen.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Due => "due",
+            DeliveryState::Attempting => "attempting",
+            DeliveryState::Held => "held",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::Displayed => "displayed",
+            DeliveryState::Clicked => "clicked",
+            DeliveryState::Answered => "answered",
+            DeliveryState::Dismissed => "dismissed",
+            DeliveryState::Failed => "failed",
+            DeliveryState::Expired => "expired",
+            DeliveryState::Suppressed => "suppressed",
+            DeliveryState::Cancelled => "cancelled",
+        }
+    }
+}
