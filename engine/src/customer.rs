@@ -133,9 +133,7 @@ impl Customer {
             "user_id" => self.user_id.clone().map(Value::Text),
             "first_seen" => date(self.first_seen),
             "last_seen" => date(self.last_seen),
-            "session_count" => {
-                self.session.map(|session| Value::Number(f64::from(session.count)))
-            }
+            "session_count" => self.session.map(|session| Value::Number(f64::from(session.count))),
             "is_guest" => Some(Value::Bool(self.user_id.is_none())),
             _ => None,
         }
@@ -145,7 +143,9 @@ impl Customer {
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.attributes.get(key).map(|attribute| &attribute.value) {
             Some(Value::Text(text)) if !text.trim().is_empty() => Some(text.trim()),
-            Some(Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::List(_)) | None => None,
+            Some(Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::List(_)) | None => {
+                None
+            }
         }
     }
 
@@ -162,11 +162,46 @@ impl Customer {
 
 /// The standard attributes, by canonical key. Everything else is a custom attribute.
 pub const STANDARD_ATTRIBUTES: &[&str] = &[
-    "user_id", "name", "first_name", "last_name", "email", "phone", "plan", "value", "sla", "title",
-    "username", "avatar", "website", "description", "birthday", "gender", "age", "company_id",
-    "company_name", "company_plan", "company_size", "company_industry", "address", "city", "region", "country",
-    "postal_code", "language", "timezone", "created_at", "first_seen", "last_seen",
-    "session_count", "is_guest", "browser", "os", "device", "app_version", "referrer", "ip",
+    "user_id",
+    "name",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "plan",
+    "value",
+    "sla",
+    "title",
+    "username",
+    "avatar",
+    "website",
+    "description",
+    "birthday",
+    "gender",
+    "age",
+    "company_id",
+    "company_name",
+    "company_plan",
+    "company_size",
+    "company_industry",
+    "address",
+    "city",
+    "region",
+    "country",
+    "postal_code",
+    "language",
+    "timezone",
+    "created_at",
+    "first_seen",
+    "last_seen",
+    "session_count",
+    "is_guest",
+    "browser",
+    "os",
+    "device",
+    "app_version",
+    "referrer",
+    "ip",
 ];
 
 /// The canonical key of an attribute as clients spell it: `firstName` and `first_name` are one

@@ -186,10 +186,10 @@ pub enum AttemptOutcome {
         /// What happened.
         reason: String,
     },
-    /// The content could not be rendered any more.
-    Unrenderable {
-        /// Why.
-        reason: String,
+    /// A gate that is judged again at the hand-over said no: consent, suppression, content.
+    Refused {
+        /// Which, and why.
+        reason: crate::decision::SkipReason,
     },
 }
 

@@ -145,7 +145,8 @@ fn write_id(out: &mut fmt::Formatter<'_>, prefix: &str, number: u128) -> fmt::Re
 
 fn read_id(prefix: &'static str, text: &str) -> Result<u128, BadId> {
     let bad = || BadId { prefix, found: text.chars().take(64).collect() };
-    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(bad)?;
+    let digits =
+        text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(bad)?;
     if digits.len() != 26 {
         return Err(bad());
     }

@@ -77,8 +77,9 @@ pub struct Happening {
 impl Happening {
     /// The properties as JSON.
     pub fn properties(&self) -> &serde_json::Value {
-        self.parsed
-            .get_or_init(|| serde_json::from_str(&self.properties).unwrap_or(serde_json::Value::Null))
+        self.parsed.get_or_init(|| {
+            serde_json::from_str(&self.properties).unwrap_or(serde_json::Value::Null)
+        })
     }
 
     /// Where it stands in the customer's series.

@@ -258,7 +258,10 @@ mod tests {
         let noon = at("2026-03-29T10:00:00Z");
         assert_eq!(shift(noon, -1, Unit::Days, &berlin), at("2026-03-28T11:00:00Z"));
         assert_eq!(shift(noon, -24, Unit::Hours, &berlin), at("2026-03-28T10:00:00Z"));
-        assert_eq!(shift(at("2026-03-31T00:00:00Z"), -1, Unit::Months, &Zone::utc()), at("2026-02-28T00:00:00Z"));
+        assert_eq!(
+            shift(at("2026-03-31T00:00:00Z"), -1, Unit::Months, &Zone::utc()),
+            at("2026-02-28T00:00:00Z")
+        );
     }
 
     #[test]
@@ -272,8 +275,14 @@ mod tests {
     fn texts_that_look_like_dates_are_dates() {
         let zone = Zone::utc();
         assert_eq!(parse_moment_or_day("2026-01-31", &zone), Some(at("2026-01-31T00:00:00Z")));
-        assert_eq!(parse_moment_or_day("2026-01-31T10:00:00+01:00", &zone), Some(at("2026-01-31T09:00:00Z")));
-        assert_eq!(parse_moment_or_day("2026-01-31T10:00:00", &zone), Some(at("2026-01-31T10:00:00Z")));
+        assert_eq!(
+            parse_moment_or_day("2026-01-31T10:00:00+01:00", &zone),
+            Some(at("2026-01-31T09:00:00Z"))
+        );
+        assert_eq!(
+            parse_moment_or_day("2026-01-31T10:00:00", &zone),
+            Some(at("2026-01-31T10:00:00Z"))
+        );
         assert_eq!(parse_moment_or_day("2026-01-31x", &zone), None);
         assert_eq!(parse_moment_or_day("order 12", &zone), None);
     }

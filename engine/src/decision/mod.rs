@@ -171,7 +171,9 @@ impl SkipReason {
     pub fn gate(&self) -> GateName {
         match self {
             SkipReason::NotLive(_) | SkipReason::Shadow => GateName::Status,
-            SkipReason::NotStarted | SkipReason::Stopped | SkipReason::TooLate => GateName::Schedule,
+            SkipReason::NotStarted | SkipReason::Stopped | SkipReason::TooLate => {
+                GateName::Schedule
+            }
             SkipReason::NotTriggered
             | SkipReason::BeforeLive
             | SkipReason::CancelledBy(_)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::content::OutreachType;
 use super::definition::{
-    CapScope, Count, Definition, OutreachStep, Otherwise, PageRule, RateLimit, Span, Unit,
+    CapScope, Count, Definition, Otherwise, OutreachStep, PageRule, RateLimit, Span, Unit,
 };
 use crate::ids::OutreachNo;
 use crate::time::Timestamp;

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use super::definition::is_default;
 
 /// The type of an outreach, and with it the channel that carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum OutreachType {
@@ -352,13 +354,54 @@ pub enum Edge {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Question {
-    Nps { id: String, text: String, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Csat { id: String, text: String, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Scale { id: String, text: String, min: i32, max: i32, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Single { id: String, text: String, options: Vec<String>, #[serde(default, skip_serializing_if = "is_default")] other: bool, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Multi { id: String, text: String, options: Vec<String>, #[serde(default, skip_serializing_if = "is_default")] other: bool, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Text { id: String, text: String, #[serde(default, skip_serializing_if = "is_default")] required: bool },
-    Info { id: String, text: String },
+    Nps {
+        id: String,
+        text: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Csat {
+        id: String,
+        text: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Scale {
+        id: String,
+        text: String,
+        min: i32,
+        max: i32,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Single {
+        id: String,
+        text: String,
+        options: Vec<String>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        other: bool,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Multi {
+        id: String,
+        text: String,
+        options: Vec<String>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        other: bool,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Text {
+        id: String,
+        text: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        required: bool,
+    },
+    Info {
+        id: String,
+        text: String,
+    },
 }
 
 /// A step of a tour.
@@ -386,8 +429,12 @@ pub enum Advance {
     #[default]
     Next,
     ClickTarget,
-    Event { event: String },
-    Page { path: String },
+    Event {
+        event: String,
+    },
+    Page {
+        path: String,
+    },
 }
 
 /// An item of a checklist.
