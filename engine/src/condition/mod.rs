@@ -10,5 +10,10 @@
 
 pub mod test;
 pub mod eval;
+pub mod turns;
+
+#[cfg(test)]
+mod tests;
 
 pub use eval::{holds, holds_for};
+pub use turns::next_turn;
