@@ -15,6 +15,7 @@ pub mod project;
 pub mod outreach;
 pub mod situation;
 pub mod condition;
+pub mod template;
 pub mod decision;
 pub mod delivery;
 pub mod apply;
