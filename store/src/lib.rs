@@ -4,3 +4,4 @@
 //! This crate knows nothing of customers and messages, of the network or of threads. It keeps bytes.
 
 pub mod log;
+pub mod state;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::append::{Part, Shared};
-use super::disk::io_error;
+use super::create::Lock;
 use super::segment::{self, Footer, Header};
 use super::spare::Spare;
 use super::witness::{Testimony, Witness};
@@ -24,7 +24,8 @@ pub struct Committer {
     pub(super) witness: Witness,
     /// Parts of the group in hand that are written; more than none only after a full disk.
     pub(super) parts_written: usize,
-    pub(super) lock: File,
+    /// Held, not used: given back when the committer is gone.
+    pub(super) _lock: Lock,
 }
 
 /// The segment being written.
@@ -78,8 +79,6 @@ impl Committer {
     pub fn close(mut self) -> Result<Position, LogError> {
         let end = self.commit()?;
         self.settle()?;
-        // Explicit, because a child process forked in this moment may hold a copy of the descriptor.
-        self.lock.unlock().map_err(io_error("unlock", &self.shared.disk.dir))?;
         Ok(end)
     }
 

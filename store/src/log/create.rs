@@ -34,12 +34,23 @@ pub(super) fn exists(dir: &Path) -> Result<bool, LogError> {
     }
 }
 
-pub(super) fn lock(dir: &Path) -> Result<File, LogError> {
+/// The lock on a folder, held as long as this lives.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said aloud, because a child process that is being started in this moment holds the descriptor a little longer.
+        // Should it fail, closing the file does the same.
+        self.0.unlock().ok();
+    }
+}
+
+pub(super) fn lock(dir: &Path) -> Result<Lock, LogError> {
     let path = dir.join(LOCK);
     let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let file = open.map_err(io_error("open", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(LogError::Locked { dir: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
     }
@@ -58,7 +69,7 @@ pub(super) fn check_format(dir: &Path) -> Result<(), LogError> {
 }
 
 /// Makes an empty log and answers its lock.
-pub(super) fn create(disk: &Disk, segment_bytes: u64) -> Result<File, LogError> {
+pub(super) fn create(disk: &Disk, segment_bytes: u64) -> Result<Lock, LogError> {
     let dir = &disk.dir;
     let building = temporary_name(dir);
     fs::create_dir_all(&building).map_err(io_error("create", &building))?;

@@ -90,7 +90,7 @@ pub(super) fn open(dir: &Path, options: LogOptions) -> Result<(Log, Recovered), 
         segments: Segments::new(dir, testimony.log_id, bases),
     });
     let mut committer =
-        Committer { shared: shared.clone(), active, witness, parts_written: 0, lock };
+        Committer { shared: shared.clone(), active, witness, parts_written: 0, _lock: lock };
     committer.settle()?;
     Ok((Log { appender: Appender { shared }, committer }, recovered))
 }
