@@ -19,7 +19,10 @@ impl CompiledContent {
     ///
     /// # Errors
     /// The template stopped or failed.
-    pub fn render(&self, _context: &serde_json::Value) -> Result<serde_json::Value, crate::template::Refusal> {
+    pub fn render(
+        &self,
+        _context: &serde_json::Value,
+    ) -> Result<serde_json::Value, crate::template::Refusal> {
         Ok(serde_json::Value::Null)
     }
 }
