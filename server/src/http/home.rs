@@ -49,7 +49,7 @@ async fn healthz() -> Json<serde_json::Value> {
 
 /// Ready: facts are accepted. A load balancer takes a stopping server out by this.
 async fn readyz(State(app): State<App>) -> Response {
-    match app.stopping() {
+    match app.is_stopping() {
         false => Json(json!({"status": "ready"})).into_response(),
         true => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response()

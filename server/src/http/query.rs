@@ -95,3 +95,12 @@ pub(crate) fn page_size(limit: Option<usize>) -> Result<usize, ApiError> {
         }
     }
 }
+
+/// A cursor as a list handed it out.
+pub(crate) fn read_cursor<T: std::str::FromStr>(text: Option<&str>) -> Result<Option<T>, ApiError> {
+    let bad = |_| {
+        let detail = "the cursor was not handed out by this list; begin again without it";
+        ApiError::new(Code::InvalidParameter, detail)
+    };
+    text.map(|text| text.parse().map_err(bad)).transpose()
+}

@@ -11,6 +11,7 @@ mod clock;
 mod collect;
 mod json;
 
+pub(crate) use body::{read as read_body, read_at_most};
 pub(crate) use call::read_id;
 pub(crate) use clock::read_time;
 pub(crate) use json::{check_depth, unreadable};
@@ -20,7 +21,6 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Json as JsonBody, Router, routing};
-use engine::time::Timestamp;
 use host::command::{Accepted, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -260,10 +260,4 @@ impl ItemError {
             message: error.detail,
         }
     }
-}
-
-/// When the whole call was received; tests of the clock live with [`clock`].
-pub(crate) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
