@@ -23,3 +23,4 @@ pub mod estimate;
 pub mod ids;
 pub mod time;
 pub mod value;
+pub mod template;
