@@ -205,12 +205,12 @@ fn a_missing_swapped_or_foreign_segment_is_loud() {
     write(&dir);
     let names = segments(&dir);
     assert!(names.len() > 4);
-    for index in 0..names.len() {
+    for (index, name) in names.iter().enumerate() {
         copy(&dir, &harmed);
         fs::remove_file(&segments(&harmed)[index]).unwrap();
         match reopen(&harmed).map(|_| ()) {
             Err(LogError::MissingSegment { file, .. }) => {
-                assert_eq!(file.file_name(), names[index].file_name())
+                assert_eq!(file.file_name(), name.file_name())
             }
             other => panic!("segment {index}: {other:?}"),
         }
