@@ -83,7 +83,7 @@ fn a_flipped_bit_in_a_middle_record_is_loud() {
     }
 }
 
-/// Every bit of every file of a closed log: either it is found when the log is opened and read, or the bit had no
+/// One bit of each byte of a closed log (of the witness a sample): either it is found when the log is opened and read, or the bit had no
 /// meaning, and then all records are there.
 #[test]
 fn no_flipped_bit_of_a_closed_log_is_silent() {
