@@ -135,7 +135,7 @@ fn role_is_keyword(tokens: &[Token<'_>], index: usize) -> bool {
     !previous.is_some_and(|token| token.is_symbol(".") || token.is_symbol("|"))
 }
 
-fn is_keyword(text: &str) -> bool {
+pub(super) fn is_keyword(text: &str) -> bool {
     matches!(
         text,
         "and"
@@ -427,10 +427,15 @@ pub(super) fn condition_cannot_fail(tokens: &[Token<'_>]) -> bool {
         Kind::Symbol => matches!(token.text, "." | "==" | "!="),
         Kind::Word => match role(tokens, index) {
             Role::Attribute | Role::Variable | Role::None => true,
-            Role::Test => matches!(
-                token.text,
-                "defined" | "undefined" | "none" | "string" | "number" | "boolean"
-            ),
+            // A test takes a value that follows it as its argument, and ours take none.
+            Role::Test => {
+                let next = tokens.get(index + 1);
+                let ends = next.is_none_or(|next| next.is_word("and") || next.is_word("or"));
+                ends && matches!(
+                    token.text,
+                    "defined" | "undefined" | "none" | "string" | "number" | "boolean"
+                )
+            }
             Role::Keyword => token.text != "in",
             Role::Method | Role::Filter | Role::Argument | Role::Call | Role::Other => false,
         },
