@@ -15,6 +15,7 @@ pub mod message;
 pub mod html_to_text;
 pub mod dkim;
 pub mod smtp;
+mod starttls;
 
 /// A rendered mail to one person.
 #[derive(Clone, PartialEq, Eq)]

@@ -244,6 +244,28 @@ async fn the_same_mail_is_the_same_bytes() {
     assert_eq!(mails[0], mails[1]);
 }
 
+#[tokio::test]
+async fn a_domain_in_any_script_is_written_for_dns() {
+    let mut danish = email("dlv_1");
+    danish.to = Mailbox::new("Søren", "soeren@køb.example");
+    let mails = composed(Vec::new(), &[danish]).await;
+    assert_eq!(read(&[], &mails)[0]["to"], json!([["Søren", "soeren@xn--kb-lka.example"]]));
+}
+
+/// The PKCS#1 form is what older tools write; it is the content of the PKCS#8 form.
+#[test]
+fn both_forms_of_an_rsa_key_are_read() {
+    let pkcs8 = dkim_keys().remove(0);
+    let inner: Vec<&str> = pkcs8.private_key_pem.expose().lines().collect();
+    let der = STANDARD.decode(inner[1..inner.len() - 1].concat()).unwrap();
+    let pem = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        STANDARD.encode(&der[26..])
+    );
+    let pkcs1 = DkimKey { private_key_pem: channels::Secret::new(pem), ..pkcs8.clone() };
+    assert_eq!(dns_record(&pkcs1).unwrap(), dns_record(&pkcs8).unwrap());
+}
+
 #[test]
 fn a_key_that_cannot_sign_is_refused_at_the_start() {
     let with = |pem: &str| {
