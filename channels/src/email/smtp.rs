@@ -132,6 +132,8 @@ enum Cause {
     Smtp(SmtpError),
     Network(std::io::Error),
     TimedOut,
+    /// An answer that does not belong to the question.
+    OutOfStep,
     /// The relay cannot carry this message; found out without asking it.
     Unsupported(&'static str),
 }
@@ -268,7 +270,10 @@ impl Relay {
     ) -> Result<Response, Failure> {
         let recipient = Rcpt::new(mail.to.clone(), Vec::new());
         self.step(Phase::Recipient, connection.command(recipient)).await?;
-        self.step(Phase::Content, connection.command(Data)).await?;
+        let go_ahead = self.step(Phase::Content, connection.command(Data)).await?;
+        if !go_ahead.has_code(354) {
+            return Err(Failure { phase: Phase::Content, cause: Cause::OutOfStep });
+        }
 
         // lettre writes each part, and the dot once the parts are exhausted. The iterator's end is
         // therefore the moment from which the relay may have the message.
@@ -280,7 +285,12 @@ impl Relay {
         let parts = std::iter::once(mail.bytes.as_slice()).chain(end);
         let answered = timeout(self.message_timeout, connection.message_iter(parts)).await;
         let phase = if dot.load(Ordering::Relaxed) { Phase::Dot } else { Phase::Content };
-        at(phase, answered)
+        let response = at(phase, answered)?;
+        // lettre counts 3xx as good news too; only 2xx means that the relay has the message.
+        if !(200..300).contains(&u16::from(response.code())) {
+            return Err(Failure { phase, cause: Cause::OutOfStep });
+        }
+        Ok(response)
     }
 
     async fn step(
@@ -361,7 +371,7 @@ impl Failure {
     fn code(&self) -> Option<u16> {
         match &self.cause {
             Cause::Smtp(error) => error.status().map(u16::from),
-            Cause::Network(_) | Cause::TimedOut | Cause::Unsupported(_) => None,
+            Cause::Network(_) | Cause::TimedOut | Cause::OutOfStep | Cause::Unsupported(_) => None,
         }
     }
 
@@ -377,6 +387,7 @@ impl Failure {
             Cause::Smtp(error) => format!("{doing}: {error}"),
             Cause::Network(error) => format!("{doing}: {error}"),
             Cause::TimedOut => format!("{doing}: timed out"),
+            Cause::OutOfStep => format!("{doing}: the relay gave the answer to another question"),
             Cause::Unsupported(what) => format!("{doing}: {what}"),
         }
     }

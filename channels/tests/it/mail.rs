@@ -148,6 +148,7 @@ async fn tampering_breaks_both_signatures() {
         changed(&mail, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", ""),
         changed(&mail, "Subject: Your", "Subject: My"),
         changed(&mail, "\r\nTo: ", "\r\nFrom: Boss <boss@evil.example>\r\nTo: "),
+        changed(&mail, "\r\nFrom: ", "\r\nFrom: Boss <boss@evil.example>\r\nFrom: "),
         changed(&mail, "Dear Anna", "Dear Anne"),
         changed(&mail, "dlv_1@acme", "dlv_2@acme"),
     ];
@@ -160,6 +161,21 @@ async fn tampering_breaks_both_signatures() {
         let verified = seen["dkim"].as_array().unwrap().contains(&json!(true));
         assert!(!verified, "change {number} went unnoticed: {}", seen["dkim"]);
     }
+}
+
+/// dkimpy refuses a second From by itself; other verifiers need the signature to name one more.
+#[tokio::test]
+async fn the_signature_counts_one_more_from() {
+    let mail = composed(dkim_keys(), &[email("dlv_1")]).await.remove(0);
+    let text = String::from_utf8(mail).unwrap().replace("\r\n ", "").replace(' ', "");
+    let lists: Vec<&str> = text
+        .split("DKIM-Signature:")
+        .skip(1)
+        .map(|signature| signature.split(";h=").nth(1).unwrap().split(';').next().unwrap())
+        .collect();
+    let list = "From:To:Subject:Date:Message-ID:MIME-Version:Content-Type:Reply-To:\
+                List-Unsubscribe:List-Unsubscribe-Post:From";
+    assert_eq!(lists, [list, list]);
 }
 
 #[tokio::test]

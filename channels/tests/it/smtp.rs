@@ -41,6 +41,7 @@ fn kind(attempt: &Attempt) -> &'static str {
 async fn every_refusal_has_its_meaning() {
     let mail = |mail| Script { mail, ..Script::default() };
     let rcpt = |rcpt| Script { rcpt, ..Script::default() };
+    let data = |data| Script { data, ..Script::default() };
     let end = |end| Script { end, ..Script::default() };
     let cases = [
         (Script::default(), "accepted"),
@@ -60,6 +61,10 @@ async fn every_refusal_has_its_meaning() {
         (rcpt("550 relay not permitted"), "rejected"),
         (rcpt("552 5.2.2 mailbox full"), "rejected"),
         (rcpt("554 transaction failed"), "rejected"),
+        (data("451 4.3.0 disk full"), "retry"),
+        (data("554 5.5.1 no valid recipients"), "rejected"),
+        (data("250 ok"), "retry"),
+        (end(End::Reply("354 go on")), "unknown"),
         (end(End::Reply("451 4.3.0 disk full")), "retry"),
         (end(End::Reply("421 4.3.2 shutting down")), "retry"),
         (end(End::Reply("550 5.7.1 looks like spam")), "rejected"),

@@ -17,6 +17,7 @@ use crate::support::self_signed;
 pub(crate) struct Script {
     pub(crate) mail: &'static str,
     pub(crate) rcpt: &'static str,
+    pub(crate) data: &'static str,
     pub(crate) end: End,
     pub(crate) tls: Tls,
     /// The mechanism offered and what it must be given.
@@ -46,7 +47,7 @@ pub(crate) enum Tls {
 impl Default for Script {
     fn default() -> Script {
         let end = End::Reply("250 2.0.0 queued as q1");
-        Script { mail: "250 ok", rcpt: "250 ok", end, tls: Tls::Off, auth: None }
+        Script { mail: "250 ok", rcpt: "250 ok", data: "354 go", end, tls: Tls::Off, auth: None }
     }
 }
 
@@ -136,7 +137,10 @@ async fn serve(
             "MAIL" => script.mail.to_owned(),
             "RCPT" => script.rcpt.to_owned(),
             "DATA" => {
-                say(&mut line, "354 go").await?;
+                say(&mut line, script.data).await?;
+                if !script.data.starts_with("354") {
+                    continue;
+                }
                 if !take_message(&mut line, &script, &taken).await? {
                     return Ok(());
                 }
