@@ -427,12 +427,6 @@ pub(super) fn condition_cannot_fail(tokens: &[Token<'_>]) -> bool {
         Kind::Symbol => matches!(token.text, "." | "==" | "!="),
         Kind::Word => match role(tokens, index) {
             Role::Attribute | Role::Variable | Role::None => true,
-<<<<<<< HEAD
-            Role::Test => matches!(
-                token.text,
-                "defined" | "undefined" | "none" | "string" | "number" | "boolean"
-            ),
-=======
             // A test takes a value that follows it as its argument, and ours take none.
             Role::Test => {
                 let next = tokens.get(index + 1);
@@ -442,7 +436,6 @@ pub(super) fn condition_cannot_fail(tokens: &[Token<'_>]) -> bool {
                     "defined" | "undefined" | "none" | "string" | "number" | "boolean"
                 )
             }
->>>>>>> templates
             Role::Keyword => token.text != "in",
             Role::Method | Role::Filter | Role::Argument | Role::Call | Role::Other => false,
         },

@@ -300,14 +300,6 @@ fn word(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
 }
 
-<<<<<<< HEAD
-fn number(bytes: &[u8], after_dot: bool) -> usize {
-    let whole = word(bytes);
-    let fraction =
-        bytes.get(whole) == Some(&b'.') && bytes.get(whole + 1).is_some_and(u8::is_ascii_digit);
-    if after_dot || !fraction {
-        return whole;
-=======
 /// Length of a number, or nothing for spellings that are easily read in two ways, such as `1.` and `1.e5`.
 fn number(bytes: &[u8], after_dot: bool) -> Option<usize> {
     let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
@@ -321,7 +313,6 @@ fn number(bytes: &[u8], after_dot: bool) -> Option<usize> {
         } else if exponent || !(next == b'_' || next.is_ascii_alphabetic()) {
             return None;
         }
->>>>>>> templates
     }
     let hexadecimal = matches!(byte(1), b'x' | b'X');
     if matches!(byte(length - 1), b'e' | b'E')
