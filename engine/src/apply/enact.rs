@@ -138,7 +138,8 @@ pub(crate) fn move_to(
     if !releases || was_handed_over {
         return;
     }
-    let (outreach, decided_at, key) = (delivery.outreach, delivery.decided_at, delivery.key.clone());
+    let (outreach, decided_at, key) =
+        (delivery.outreach, delivery.decided_at, delivery.key.clone());
     let tally = customer.tallies.entry(outreach).or_default();
     if let Some(place) = tally.granted.iter().rposition(|at| *at == decided_at) {
         tally.granted.remove(place);

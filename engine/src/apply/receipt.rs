@@ -113,7 +113,8 @@ pub(super) fn absorb_attempt(
     let mut absorbed = Absorbed { changed: vec![id], ..Absorbed::default() };
     if let Some(name) = derived::attempt_name(outcome) {
         let properties = derived::properties(place.project, outreach, id, "{}");
-        let event = EventId(ids::hash(&[b"attempt", &id.to_bytes(), &place.position.to_be_bytes()]));
+        let event =
+            EventId(ids::hash(&[b"attempt", &id.to_bytes(), &place.position.to_be_bytes()]));
         let happening =
             happening(place, name, (event, now, hops), outreach, properties.to_string());
         enact::record(customer, &happening);

@@ -48,8 +48,7 @@ fn over_cap(question: &Question<'_>, over: &CapScope, cap: u32, per: Span) -> Op
     let since = time::before(situation.now, per, &situation.zone);
     let mut sent = 0_u32;
     for (no, tally) in &situation.customer.tallies {
-        let Some(other) =
-            situation.project.outreaches.get(no).and_then(|line| line.live.as_ref())
+        let Some(other) = situation.project.outreaches.get(no).and_then(|line| line.live.as_ref())
         else {
             continue;
         };

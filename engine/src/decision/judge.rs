@@ -6,7 +6,9 @@
 
 use std::cell::OnceCell;
 
-use super::{Decision, Outcome, Question, Ruling, SkipReason, Stage, Transition, decide, frequency};
+use super::{
+    Decision, Outcome, Question, Ruling, SkipReason, Stage, Transition, decide, frequency,
+};
 use crate::apply::{Absorbed, Call, Place, enact};
 use crate::condition::{eval, turns};
 use crate::customer::{Customer, Wake};
@@ -81,7 +83,9 @@ impl<'a> Judge<'a> {
 
     /// Cancel events withdraw what waits.
     fn withdraw(&mut self, happening: &Happening) {
-        let Some(concerned) = self.place.project.by_cancel_event.get(&happening.key) else { return };
+        let Some(concerned) = self.place.project.by_cancel_event.get(&happening.key) else {
+            return;
+        };
         let waiting: Vec<Delivery> = self
             .customer
             .deliveries
@@ -92,8 +96,7 @@ impl<'a> Judge<'a> {
             .cloned()
             .collect();
         for delivery in waiting {
-            let Some(outreach) =
-                self.place.project.published(delivery.outreach, delivery.version)
+            let Some(outreach) = self.place.project.published(delivery.outreach, delivery.version)
             else {
                 continue;
             };
@@ -197,8 +200,7 @@ impl<'a> Judge<'a> {
                 continue;
             };
             let situation = self.situation(Occasion::Event(happening));
-            let in_time =
-                happening.at <= time::after(*granted, goal.within, &situation.zone);
+            let in_time = happening.at <= time::after(*granted, goal.within, &situation.zone);
             let counts = goal.conditions.as_ref().is_none_or(|conditions| {
                 eval::holds_for(conditions, happening.properties(), &situation)
             });

@@ -18,8 +18,8 @@ pub use reach::{address as reach_address, refusal as reach_refusal};
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{DeliveryState, TriggerRef};
 use crate::delivery::Delivery;
+use crate::delivery::{DeliveryState, TriggerRef};
 use crate::ids::{DeliveryId, OutreachNo};
 use crate::outreach::compiled::Outreach;
 use crate::project::{OutreachLine, Status};

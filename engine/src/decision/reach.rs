@@ -26,10 +26,9 @@ pub fn refusal(
         _ => ("", false),
     };
     let needs_address = match outreach.outreach_type {
-        OutreachType::Email
-        | OutreachType::Push
-        | OutreachType::Sms
-        | OutreachType::Whatsapp => true,
+        OutreachType::Email | OutreachType::Push | OutreachType::Sms | OutreachType::Whatsapp => {
+            true
+        }
         OutreachType::Message
         | OutreachType::Survey
         | OutreachType::Tour

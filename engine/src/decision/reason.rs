@@ -45,7 +45,9 @@ impl fmt::Display for SkipReason {
                 write!(out, "the template said stop")
             }
             SkipReason::Aborted(reason) => write!(out, "the template said stop: {reason}"),
-            SkipReason::Unrenderable(reason) => write!(out, "the content does not render: {reason}"),
+            SkipReason::Unrenderable(reason) => {
+                write!(out, "the content does not render: {reason}")
+            }
             SkipReason::CancelledBy(event) => write!(out, "withdrawn by the event {event}"),
             SkipReason::CancelledByOperator => write!(out, "withdrawn by an operator"),
             SkipReason::TooLate => write!(out, "waited too long"),

@@ -4,6 +4,8 @@
 //! or it ends unseen: `Failed`, `Expired`, `Suppressed`, `Cancelled`. In-app deliveries lie in the
 //! inbox while `Due`. A delivery whose outcome nobody can know is `Held` until somebody settles it.
 
+pub mod hand_over;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeliveryId, EventId, OutreachNo};

@@ -139,7 +139,9 @@ impl Project {
         if line.launches > 0 {
             return Err(refused(
                 "already_launched",
-                format!("{id:?} was launched before; a one-off is sent once, clone it to send again"),
+                format!(
+                    "{id:?} was launched before; a one-off is sent once, clone it to send again"
+                ),
             ));
         }
         line.launches += 1;

@@ -5,7 +5,7 @@
 //! not ASCII outside strings) the template is refused here, so only text both read alike goes on.
 
 use super::TemplateError;
-use super::limits::{BLOCK_BYTES, BLOCK_OPERATORS, PARENTHESES, SOURCE_BYTES};
+use super::limits::{BLOCK_BYTES, BLOCK_COMMAS, BLOCK_OPERATORS, PARENTHESES, SOURCE_BYTES};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockKind {
@@ -112,7 +112,10 @@ impl<'s> Scanner<'s> {
     }
 
     fn comment(&mut self, start: usize) -> Result<(), TemplateError> {
-        let end = self.rest().find("#}").ok_or_else(|| self.error(start, "this comment never ends, so add `#}`"))?;
+        let end = self
+            .rest()
+            .find("#}")
+            .ok_or_else(|| self.error(start, "this comment never ends, so add `#}`"))?;
         self.at += end + 2;
         Ok(())
     }
@@ -130,23 +133,38 @@ impl<'s> Scanner<'s> {
         Err(self.error(start, "this `raw` block never ends, so add `{% endraw %}`"))
     }
 
-    fn block(&mut self, kind: BlockKind, start: usize, close: &'static str) -> Result<(), TemplateError> {
+    fn block(
+        &mut self,
+        kind: BlockKind,
+        start: usize,
+        close: &'static str,
+    ) -> Result<(), TemplateError> {
         let from = self.at;
         let mut tokens: Vec<Token<'s>> = Vec::new();
         let mut open: Vec<u8> = Vec::new();
-        let mut operators = 0;
+        let (mut operators, mut commas) = (0, 0);
         loop {
             self.at += self.rest().bytes().take_while(u8::is_ascii_whitespace).count();
             if self.at - start > BLOCK_BYTES {
-                let message =
-                    format!("this block is longer than {} KiB, so split it or close it earlier", BLOCK_BYTES / 1024);
+                let message = format!(
+                    "this block is longer than {} KiB, so split it or close it earlier",
+                    BLOCK_BYTES / 1024
+                );
                 return Err(self.error(start, message));
             }
             let signed = usize::from(matches!(self.byte(self.at), Some(b'-' | b'+')));
-            if open.is_empty() && self.rest().get(signed..).is_some_and(|rest| rest.starts_with(close)) {
+            if open.is_empty()
+                && self.rest().get(signed..).is_some_and(|rest| rest.starts_with(close))
+            {
                 let inner = from..self.at;
                 self.at += signed + close.len();
-                self.blocks.push(Block { kind, start, inner, tokens, in_json_string: self.quotes.inside });
+                self.blocks.push(Block {
+                    kind,
+                    start,
+                    inner,
+                    tokens,
+                    in_json_string: self.quotes.inside,
+                });
                 return Ok(());
             }
             let after_dot = tokens.last().is_some_and(|token| token.is_symbol("."));
@@ -159,11 +177,23 @@ impl<'s> Scanner<'s> {
                 );
                 return Err(self.error(start, message));
             }
+            commas += usize::from(token.is_symbol(","));
+            if commas > BLOCK_COMMAS {
+                let message = format!(
+                    "this block lists more than {BLOCK_COMMAS} values, so keep them in an attribute"
+                );
+                return Err(self.error(start, message));
+            }
             tokens.push(token);
         }
     }
 
-    fn token(&mut self, start: usize, close: &str, after_dot: bool) -> Result<Token<'s>, TemplateError> {
+    fn token(
+        &mut self,
+        start: usize,
+        close: &str,
+        after_dot: bool,
+    ) -> Result<Token<'s>, TemplateError> {
         let at = self.at;
         let rest = self.rest();
         let Some(first) = rest.bytes().next() else {
@@ -171,10 +201,20 @@ impl<'s> Scanner<'s> {
         };
         let (kind, length) = match first {
             b'"' | b'\'' => (Kind::Text, self.string(first)?),
-            b'0'..=b'9' => (Kind::Number, number(rest.as_bytes(), after_dot)),
+            b'0'..=b'9' => match number(rest.as_bytes(), after_dot) {
+                Some(length) => (Kind::Number, length),
+                None => {
+                    return Err(self.error(at, "this number ends in a dot, so write it as in 1.0"));
+                }
+            },
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => (Kind::Word, word(rest.as_bytes())),
             _ if first.is_ascii() => (Kind::Symbol, symbol(rest)),
-            _ => return Err(self.error(at, "this letter is only allowed inside quotes, so put the text in quotes")),
+            _ => {
+                return Err(self.error(
+                    at,
+                    "this letter is only allowed inside quotes, so put the text in quotes",
+                ));
+            }
         };
         self.at += length;
         Ok(Token { kind, text: rest.get(..length).unwrap_or_default(), at })
@@ -206,14 +246,17 @@ impl<'s> Scanner<'s> {
                 if open.pop() == token.text.bytes().next() {
                     return Ok(());
                 }
-                let message = format!("this `{}` closes nothing, so remove it or open it before", token.text);
+                let message =
+                    format!("this `{}` closes nothing, so remove it or open it before", token.text);
                 return Err(self.error(token.at, message));
             }
             _ => return Ok(()),
         };
         open.push(wanted);
         if open.len() > PARENTHESES {
-            let message = format!("more than {PARENTHESES} brackets are open here, so simplify the expression");
+            let message = format!(
+                "more than {PARENTHESES} brackets are open here, so simplify the expression"
+            );
             return Err(self.error(token.at, message));
         }
         Ok(())
@@ -257,13 +300,28 @@ fn word(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
 }
 
-fn number(bytes: &[u8], after_dot: bool) -> usize {
-    let whole = word(bytes);
-    let fraction = bytes.get(whole) == Some(&b'.') && bytes.get(whole + 1).is_some_and(u8::is_ascii_digit);
-    if after_dot || !fraction {
-        return whole;
+/// Length of a number, or nothing for spellings that are easily read in two ways, such as `1.` and `1.e5`.
+fn number(bytes: &[u8], after_dot: bool) -> Option<usize> {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    let mut length = word(bytes);
+    if !after_dot && byte(length) == b'.' {
+        let next = byte(length + 1);
+        let exponent =
+            matches!(next, b'e' | b'E') && matches!(byte(length + 2), b'+' | b'-' | b'0'..=b'9');
+        if next.is_ascii_digit() {
+            length += 1 + word(bytes.get(length + 1..).unwrap_or_default());
+        } else if exponent || !(next == b'_' || next.is_ascii_alphabetic()) {
+            return None;
+        }
     }
-    whole + 1 + word(bytes.get(whole + 1..).unwrap_or_default())
+    let hexadecimal = matches!(byte(1), b'x' | b'X');
+    if matches!(byte(length - 1), b'e' | b'E')
+        && matches!(byte(length), b'+' | b'-')
+        && !hexadecimal
+    {
+        length += 1 + word(bytes.get(length + 1..).unwrap_or_default());
+    }
+    Some(length)
 }
 
 fn symbol(rest: &str) -> usize {

@@ -5,6 +5,7 @@
 //! outermost only, so a list written in a template may not contain one the template made before.
 
 use super::expression::{self, Expression};
+use super::filters::NIL;
 use super::limits::{ELIFS, NESTING, PLAIN_TOKENS};
 use super::rewrite::Edit;
 use super::scan::{Block, BlockKind, Kind, Token};
@@ -18,7 +19,11 @@ pub(super) struct Shape {
     pub(super) edits: Vec<Edit>,
 }
 
-pub(super) fn shape(source: &str, blocks: &[Block<'_>], target: Target) -> Result<Shape, TemplateError> {
+pub(super) fn shape(
+    source: &str,
+    blocks: &[Block<'_>],
+    target: Target,
+) -> Result<Shape, TemplateError> {
     let mut walk = Walk {
         source,
         target,
@@ -49,7 +54,9 @@ fn unique(uses: &[Use]) -> Vec<Variable> {
         let all = seen.entry(&one.path).or_insert(true);
         *all = *all && one.fallback;
     }
-    seen.into_iter().map(|(path, has_fallback)| Variable { path: path.to_owned(), has_fallback }).collect()
+    seen.into_iter()
+        .map(|(path, has_fallback)| Variable { path: path.to_owned(), has_fallback })
+        .collect()
 }
 
 struct Use {
@@ -116,7 +123,8 @@ impl Walk<'_> {
             Target::Url | Target::Json => return Ok(()),
         };
         self.edits.push(Edit { range: block.inner.start..block.inner.start, text: "(".to_owned() });
-        self.edits.push(Edit { range: block.inner.end..block.inner.end, text: format!(")|{filter}") });
+        self.edits
+            .push(Edit { range: block.inner.end..block.inner.end, text: format!(")|{filter}") });
         Ok(())
     }
 
@@ -124,7 +132,8 @@ impl Walk<'_> {
         let Some((first, rest)) = block.tokens.split_first() else {
             return self.fail(block.start, "this tag is empty, so remove it");
         };
-        let simple_branch = matches!(first.text, "if" | "elif" | "else" | "endif") && self.target != Target::Json;
+        let simple_branch =
+            matches!(first.text, "if" | "elif" | "else" | "endif") && self.target != Target::Json;
         self.plain = self.plain && simple_branch && expression::condition_cannot_fail(rest);
         match first.text {
             "if" => {
@@ -150,10 +159,16 @@ impl Walk<'_> {
         }
     }
 
-    fn push(&mut self, block: &Block<'_>, tag: Tag, guards: Vec<String>) -> Result<(), TemplateError> {
+    fn push(
+        &mut self,
+        block: &Block<'_>,
+        tag: Tag,
+        guards: Vec<String>,
+    ) -> Result<(), TemplateError> {
         self.open.push(Open { tag, at: block.start, elifs: 0, guards, awaiting_else: 0..0 });
         if self.open.len() > NESTING {
-            let message = format!("more than {NESTING} blocks are open here, so flatten the template");
+            let message =
+                format!("more than {NESTING} blocks are open here, so flatten the template");
             return self.fail(block.start, message);
         }
         Ok(())
@@ -165,10 +180,14 @@ impl Walk<'_> {
                 open.elifs += 1;
                 open.guards.extend(guards);
             }
-            Some(_) | None => return self.fail(block.start, "this `elif` belongs to no `if`, so remove it"),
+            Some(_) | None => {
+                return self.fail(block.start, "this `elif` belongs to no `if`, so remove it");
+            }
         }
         if self.open.iter().map(|open| open.elifs).sum::<usize>() > ELIFS {
-            let message = format!("more than {ELIFS} `elif`s follow each other, so look the value up in data instead");
+            let message = format!(
+                "more than {ELIFS} `elif`s follow each other, so look the value up in data instead"
+            );
             return self.fail(block.start, message);
         }
         Ok(())
@@ -178,10 +197,16 @@ impl Walk<'_> {
         match self.open.last() {
             Some(open) if matches!(open.tag, Tag::If | Tag::For) => {
                 let safe = open.awaiting_else.clone();
-                self.uses.iter_mut().take(safe.end).skip(safe.start).for_each(|one| one.fallback = true);
+                self.uses
+                    .iter_mut()
+                    .take(safe.end)
+                    .skip(safe.start)
+                    .for_each(|one| one.fallback = true);
                 Ok(())
             }
-            Some(_) | None => self.fail(block.start, "this `else` belongs to no `if` or `for`, so remove it"),
+            Some(_) | None => {
+                self.fail(block.start, "this `else` belongs to no `if` or `for`, so remove it")
+            }
         }
     }
 
@@ -191,10 +216,15 @@ impl Walk<'_> {
             Some(open) if open.tag == tag => {}
             Some(open) => {
                 let open = open.tag.name();
-                let message = format!("`end{name}` comes before the `{open}` is closed, so add `{{% end{open} %}}`");
+                let message = format!(
+                    "`end{name}` comes before the `{open}` is closed, so add `{{% end{open} %}}`"
+                );
                 return self.fail(block.start, message);
             }
-            None => return self.fail(block.start, format!("this `end{name}` closes nothing, so remove it")),
+            None => {
+                return self
+                    .fail(block.start, format!("this `end{name}` closes nothing, so remove it"));
+            }
         }
         if matches!(tag, Tag::For | Tag::With | Tag::Macro) {
             self.scopes.pop();
@@ -204,7 +234,10 @@ impl Walk<'_> {
 
     fn for_loop(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let Some(split) = rest.iter().position(|token| token.is_word("in")) else {
-            return self.fail(block.start, "a `for` reads `{% for item in list %}`, so add `in` and the list");
+            return self.fail(
+                block.start,
+                "a `for` reads `{% for item in list %}`, so add `in` and the list",
+            );
         };
         let (targets, list) = rest.split_at(split);
         let list = list.get(1..).unwrap_or_default();
@@ -221,7 +254,7 @@ impl Walk<'_> {
             open.awaiting_else = uses;
         }
         self.scopes.push(HashMap::new());
-        self.declare(targets, found.mentions_made || found.nested_lists);
+        self.declare(targets, found.mentions_made || found.nested_lists)?;
         self.expression(block, condition, true, false)?;
         Ok(())
     }
@@ -231,36 +264,38 @@ impl Walk<'_> {
         let pipe = rest.iter().position(|token| token.is_symbol("|"));
         let targets = rest.get(..assign.or(pipe).unwrap_or(rest.len())).unwrap_or_default();
         if let Some(dot) = targets.iter().find(|token| token.is_symbol(".")) {
-            return self.fail(dot.at, "only a plain name can be set, so write `{% set name = … %}`");
+            return self
+                .fail(dot.at, "only a plain name can be set, so write `{% set name = … %}`");
         }
         let Some(assign) = assign else {
             // `{% set name %}…{% endset %}`, perhaps with filters.
             self.expression(block, rest.get(targets.len()..).unwrap_or_default(), false, false)?;
-            self.declare(targets, false);
+            self.declare(targets, false)?;
             return self.push(block, Tag::Set, Vec::new());
         };
-        let found = self.expression(block, rest.get(assign + 1..).unwrap_or_default(), false, true)?;
-        self.declare(targets, found.makes_lists());
-        Ok(())
+        let found =
+            self.expression(block, rest.get(assign + 1..).unwrap_or_default(), false, true)?;
+        self.declare(targets, found.makes_lists())
     }
 
     fn with(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let found = self.expression(block, rest, false, false)?;
         let names: Vec<Token<'_>> = expression::assigned(rest);
         self.scopes.push(HashMap::new());
-        self.declare(&names, found.makes_lists());
+        self.declare(&names, found.makes_lists())?;
         self.push(block, Tag::With, Vec::new())
     }
 
     fn macro_block(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let Some((name, parameters)) = rest.split_first() else {
-            return self.fail(block.start, "a macro needs a name, as in `{% macro price(amount) %}`");
+            return self
+                .fail(block.start, "a macro needs a name, as in `{% macro price(amount) %}`");
         };
         if self.open.iter().any(|open| open.tag == Tag::Macro) {
             return self.fail(block.start, "a macro cannot stand inside a macro, so move it out");
         }
         self.scopes.push(HashMap::new());
-        self.declare(&expression::parameters(parameters), true);
+        self.declare(&expression::parameters(parameters), true)?;
         let defaults = parameters.get(1..).unwrap_or_default();
         self.expression(block, defaults, false, false)?;
         self.macros.insert(name.text.to_owned());
@@ -268,10 +303,16 @@ impl Walk<'_> {
     }
 
     /// `{% abort "reason" %}` becomes a call of the function with that name.
-    fn abort(&mut self, block: &Block<'_>, first: &Token<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
+    fn abort(
+        &mut self,
+        block: &Block<'_>,
+        first: &Token<'_>,
+        rest: &[Token<'_>],
+    ) -> Result<(), TemplateError> {
         self.expression(block, rest, false, false)?;
         let after = first.at + first.text.len();
-        let closing = self.source.get(block.inner.end..).and_then(|rest| rest.find("%}")).unwrap_or_default();
+        let closing =
+            self.source.get(block.inner.end..).and_then(|rest| rest.find("%}")).unwrap_or_default();
         let closing = block.inner.end + closing;
         self.edits.push(Edit { range: block.start..block.start + 2, text: "{{".to_owned() });
         self.edits.push(Edit { range: after..after, text: "(".to_owned() });
@@ -280,11 +321,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn declare(&mut self, names: &[Token<'_>], made: bool) {
-        let Some(scope) = self.scopes.last_mut() else { return };
+    fn declare(&mut self, names: &[Token<'_>], made: bool) -> Result<(), TemplateError> {
         for name in names.iter().filter(|token| token.kind == Kind::Word) {
-            scope.insert(name.text.to_owned(), made);
+            // The engine would take `or` for a name where it expects one; we would lose sight of what it holds.
+            if expression::is_keyword(name.text) || name.text == NIL {
+                return self.fail(
+                    name.at,
+                    format!("`{}` is a word of the language, so choose another name", name.text),
+                );
+            }
+            if let Some(scope) = self.scopes.last_mut() {
+                scope.insert(name.text.to_owned(), made);
+            }
         }
+        Ok(())
     }
 
     fn expression(
@@ -301,15 +351,18 @@ impl Walk<'_> {
             Err((at, message)) => return self.fail(at, message),
         };
         found.mentions_made = found.found.iter().any(|one| self.local(one.root()) == Some(true));
-        if found.lists > 0 && (found.grows || found.mentions_made) {
-            let message = "a list written here may not hold a calculated list, so join the two with `+` in an own `set`";
+        if found.lists > 0 && (found.ranges || found.mentions_made) {
+            let message =
+                "a list written here may not hold a list made before, so write its values out";
             return self.fail(block.start, message);
         }
         self.edits.append(&mut found.edits);
         found.found.retain(|one| self.local(one.root()).is_none());
         for one in &found.found {
             let guarded = |guard: &String| expression::covers(guard, &one.path);
-            let fallback = condition || one.fallback || self.open.iter().any(|open| open.guards.iter().any(guarded));
+            let fallback = condition
+                || one.fallback
+                || self.open.iter().any(|open| open.guards.iter().any(guarded));
             self.uses.push(Use { path: one.path.clone(), fallback });
         }
         Ok(found)
@@ -325,9 +378,14 @@ fn unknown_tag(name: &str) -> String {
         "include" | "import" | "from" | "extends" | "block" => {
             format!("a template stands alone, so replace `{name}` by the text itself")
         }
-        "autoescape" => "values are always escaped, so remove `autoescape` and mark trusted HTML with `| safe`".into(),
+        "autoescape" => {
+            "values are always escaped, so remove `autoescape` and mark trusted HTML with `| safe`"
+                .into()
+        }
         "filter" => "there is no `filter` block, so write `{{ value | upper }}`".into(),
         "endraw" => "this `endraw` closes nothing, so remove it".into(),
-        other => format!("there is no tag `{other}`, so use `if`, `for`, `set`, `with`, `macro`, `raw` or `abort`"),
+        other => format!(
+            "there is no tag `{other}`, so use `if`, `for`, `set`, `with`, `macro`, `raw` or `abort`"
+        ),
     }
 }

@@ -80,9 +80,7 @@ pub fn check_settings(settings: &crate::project::Settings) -> Result<(), Vec<Pro
 }
 
 /// Quiet hours in minutes; `None` when they are not of the form `22:00`.
-pub fn compile_quiet_hours(
-    hours: &definition::QuietHours,
-) -> Option<super::compiled::QuietHours> {
+pub fn compile_quiet_hours(hours: &definition::QuietHours) -> Option<super::compiled::QuietHours> {
     let _ = hours;
     None
 }
