@@ -82,6 +82,11 @@ impl DueQueue {
         }
     }
 
+    /// What was taken is not due any more.
+    pub(crate) fn forget(&mut self, project: ProjectNo, delivery: DeliveryId) {
+        self.in_flight.remove(&(project, delivery));
+    }
+
     /// The next moment at which something is due.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.waiting.first().map(|entry| entry.0)

@@ -139,19 +139,18 @@ impl Enactor {
         let records = entry.customers();
         let mut all = Vec::with_capacity(records.len());
         for (record, left) in records.iter().zip(left) {
-            let (changed, wake) = (left.changed.as_slice(), left.wake);
-            all.push(Applied { position, record, changed, wake });
+            all.push(Applied { position, record, changed: &left.changed });
         }
         let due = note::note(&self.shared, &all);
         self.due.extend(due.map_err(|error| Failure::Fatal(error.to_string()))?);
         let mut decisions = Vec::new();
-        for applied in &all {
+        for (applied, left) in all.iter().zip(left) {
             let record = applied.record;
             let key = (record.project, record.customer);
             if matches!(record.fact, Fact::Erased) {
                 self.forget(key, position)?;
             } else {
-                self.timers.set(&self.shared, key, applied.wake);
+                self.timers.set(&self.shared, key, left.wake);
             }
             self.publish(applied);
             decisions.extend_from_slice(&record.ruling.decisions);

@@ -164,10 +164,15 @@ impl Layers {
                 }
             }
         }
+        // What is no older was found above already: its checkpoint was written meanwhile.
+        let oldest = found.last().map(|(position, _)| *position);
         let from = rows::delivery_order_key(project, 0, least);
         let to = rows::delivery_order_key(project, before, least);
         for row in self.state.range(Keyspace::Deliveries, &from..&to, Order::Reverse) {
             let Some((position, id)) = rows::read_delivery_order_key(&row?.0) else { continue };
+            if oldest.is_some_and(|oldest| position >= oldest) {
+                continue;
+            }
             if is_full(&found, position, limit) {
                 break;
             }
@@ -217,7 +222,9 @@ impl Layers {
             return Ok(());
         }
         for row in self.state.range(keyspace, from..to, Order::Reverse) {
-            if let Some(position) = rows::last_position(&row?.0) {
+            let Some(position) = rows::last_position(&row?.0) else { continue };
+            // What is no older was found above already: its checkpoint was written meanwhile.
+            if found.last().is_none_or(|last| position < *last) {
                 found.push(position);
             }
             if found.len() >= limit {

@@ -62,3 +62,6 @@ pub(crate) const VALUE_CHARS: usize = 64;
 pub(crate) const PARSED_PROPERTIES: usize = 4_096;
 /// Errors of a delivery's history kept.
 pub(crate) const DELIVERY_STEPS: usize = 64;
+/// Records applied at start before their state is written, so that a rebuild needs no more memory
+/// than the customers do.
+pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;

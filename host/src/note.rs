@@ -5,7 +5,6 @@ use engine::decision::Outcome;
 use engine::delivery::Delivery;
 use engine::fact::{Fact, Names};
 use engine::ids::{CustomerId, DeliveryId, EventId, ProjectNo};
-use engine::time::Timestamp;
 use store::state::{Keyspace, StateError};
 
 use crate::due::{DueChange, due_at};
@@ -22,8 +21,6 @@ pub(crate) struct Applied<'a> {
     pub(crate) record: &'a CustomerRecord,
     /// Deliveries that began or changed, as they stand now.
     pub(crate) changed: &'a [Delivery],
-    /// The customer's next timer.
-    pub(crate) wake: Option<Timestamp>,
 }
 
 /// Note what follows from the records at one position.

@@ -144,6 +144,11 @@ impl Queue {
         Woken { jobs, stopped }
     }
 
+    /// Whether nothing is taken in any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        lock(&self.inner).stopped.is_some()
+    }
+
     /// Commands and bytes that wait.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         let inner = lock(&self.inner);
