@@ -67,7 +67,7 @@ impl Catalogue {
         entry.count += 1;
         entry.first = entry.first.min(event.at);
         entry.last = entry.last.max(event.at);
-        if entry.count > COUNTED_OCCURRENCES && entry.count % SAMPLE != 0 {
+        if entry.count > COUNTED_OCCURRENCES && !entry.count.is_multiple_of(SAMPLE) {
             return;
         }
         if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(&event.properties) {
@@ -157,11 +157,9 @@ fn add_short(values: &mut BTreeMap<String, u64>, text: &str) {
 }
 
 fn add(counts: &mut BTreeMap<String, u64>, name: &str, limit: usize) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None if counts.len() < limit => {
-            counts.insert(name.to_owned(), 1);
-        }
-        None => {}
+    if let Some(count) = counts.get_mut(name) {
+        *count += 1;
+    } else if counts.len() < limit {
+        counts.insert(name.to_owned(), 1);
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct DueQueue {
     waiting: BTreeSet<Entry>,
     places: HashMap<(ProjectNo, DeliveryId), Entry>,
     in_flight: HashSet<(ProjectNo, DeliveryId)>,
+    /// Came due again while in flight, without an attempt that came back.
+    meanwhile: HashMap<(ProjectNo, DeliveryId), Entry>,
 }
 
 /// What a change of a delivery means for the queue.
@@ -45,14 +47,16 @@ impl DueQueue {
         if let Some(entry) = self.places.remove(&name) {
             self.waiting.remove(&entry);
         }
+        self.meanwhile.remove(&name);
         if change.attempted {
             self.in_flight.remove(&name);
         }
         let Some(at) = change.due_at else { return };
+        let entry = (at, change.project, change.customer, change.delivery);
         if self.in_flight.contains(&name) {
+            self.meanwhile.insert(name, entry);
             return;
         }
-        let entry = (at, change.project, change.customer, change.delivery);
         self.waiting.insert(entry);
         self.places.insert(name, entry);
     }
@@ -77,14 +81,20 @@ impl DueQueue {
     pub(crate) fn put_back(&mut self, entry: Entry) {
         let name = (entry.1, entry.3);
         if self.in_flight.remove(&name) {
+            let entry = self.meanwhile.remove(&name).unwrap_or(entry);
             self.waiting.insert(entry);
             self.places.insert(name, entry);
         }
     }
 
-    /// What was taken is not due any more.
+    /// What was taken is not due as it was any more, but may have come due again meanwhile.
     pub(crate) fn forget(&mut self, project: ProjectNo, delivery: DeliveryId) {
-        self.in_flight.remove(&(project, delivery));
+        let name = (project, delivery);
+        self.in_flight.remove(&name);
+        if let Some(entry) = self.meanwhile.remove(&name) {
+            self.waiting.insert(entry);
+            self.places.insert(name, entry);
+        }
     }
 
     /// The next moment at which something is due.

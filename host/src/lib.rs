@@ -18,7 +18,7 @@
 
 pub mod command;
 pub mod clock;
-mod limits;
+pub mod limits;
 mod locks;
 pub mod record;
 mod queue;

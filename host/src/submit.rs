@@ -28,7 +28,7 @@ impl Host {
             submission,
             Box::new(move |answers| {
                 // Nobody waits any more only when this thread died.
-                drop(answer.send(answers));
+                answer.send(answers).unwrap_or(());
             }),
         );
         answered.recv().unwrap_or_else(|_| Err(SubmitError::Stopped(self.stop_reason())))
@@ -51,7 +51,7 @@ impl Host {
 
     fn wait_for(&self, job: fn(Box<dyn FnOnce() + Send>) -> Job) {
         let (answer, answered) = sync_channel(1);
-        self.shared.queue.push(job(Box::new(move || drop(answer.send(())))));
+        self.shared.queue.push(job(Box::new(move || answer.send(()).unwrap_or(()))));
         // An error: the host has stopped, and there is nothing to wait for.
         answered.recv().unwrap_or(());
     }
