@@ -3,8 +3,8 @@
 //! A channel takes a finished message, tries once to hand it over, and reports an [`Attempt`]. It
 //! classifies; it never retries, sleeps, logs or counts, and it knows no store: timetables, rate
 //! limits, suppression and the ledger exist once, in the dispatcher. Reading order: this file says
-//! what can be sent and what can come back; [`email`] and [`webhook`] each hold one channel;
-//! [`guard`] decides where a webhook may go; [`outbox`] is where mail lands in development.
+//! what can be sent and what can come back; `email` and `webhook` each hold one channel;
+//! `guard` decides where a webhook may go; `outbox` is where mail lands in development.
 //!
 //! Every back end is one of real, folder or memory. A message is composed, checked and signed
 //! before the back end is chosen, so a message that the folder takes is one the provider would get.
@@ -12,17 +12,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub mod email;
-pub mod webhook;
-pub mod parcel;
-pub mod guard;
-pub mod outbox;
+mod email;
+mod webhook;
+mod parcel;
+mod guard;
+mod outbox;
 mod error;
 mod words;
 
-pub use email::dkim::{DkimKey, dns_record};
-pub use email::smtp::{Credentials, Security, SmtpConfig};
-pub use email::{Email, Mailbox};
+pub use email::{Credentials, DkimKey, Email, Mailbox, Security, SmtpConfig, dns_record};
 pub use error::ConfigError;
 pub use parcel::Parcel;
 pub use webhook::{Webhook, WebhookConfig};

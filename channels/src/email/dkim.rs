@@ -98,7 +98,7 @@ impl Signer {
     /// The complete `DKIM-Signature` header, with its final line break.
     pub(crate) fn sign(&self, message: &[u8], timestamp: i64) -> Option<String> {
         let (headers, body) = split(message)?;
-        let present: Vec<(&str, &str)> = SIGNED_HEADERS
+        let present: Vec<Field<'_>> = SIGNED_HEADERS
             .iter()
             .filter_map(|wanted| {
                 headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(wanted))
@@ -179,8 +179,11 @@ fn read_key(config: &DkimKey) -> Result<Key, ConfigError> {
     Ok(Key::Rsa(Box::new(pair)))
 }
 
-/// Header fields as `(name, raw value with its folds)`, and the body.
-fn split(message: &[u8]) -> Option<(Vec<(&str, &str)>, &[u8])> {
+/// A header field: its name, and its raw value with its folds.
+type Field<'a> = (&'a str, &'a str);
+
+/// The header fields in order, and the body.
+fn split(message: &[u8]) -> Option<(Vec<Field<'_>>, &[u8])> {
     let end = message.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, rest) = message.split_at(end);
     let head = std::str::from_utf8(head).ok()?;

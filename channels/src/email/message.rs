@@ -93,12 +93,22 @@ fn compose_unguarded(email: &Email, signers: &[Signer]) -> Result<Mail, String> 
 }
 
 fn mailbox(field: &str, mailbox: &Mailbox) -> Result<LettreMailbox, String> {
-    let address = mailbox
-        .address
+    let address = ascii_domain(&mailbox.address)
         .parse::<Address>()
         .map_err(|error| format!("the {field} address is not valid: {error}"))?;
     let name = mailbox.name.as_deref().map(header_text).filter(|name| !name.is_empty());
     Ok(LettreMailbox::new(name, address))
+}
+
+/// The address with its domain in the form DNS and every relay know (`køb.dk` as `xn--kb-lka.dk`).
+fn ascii_domain(address: &str) -> String {
+    if let Some((local, domain)) = address.rsplit_once('@')
+        && !domain.is_ascii()
+        && let Ok(url::Host::Domain(domain)) = url::Host::parse(domain)
+    {
+        return format!("{local}@{domain}");
+    }
+    address.to_owned()
 }
 
 /// Free text for a header: no control characters, one space between words, bounded.

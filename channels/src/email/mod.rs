@@ -11,10 +11,14 @@ use jiff::Timestamp;
 use crate::outbox::{self, Outbox};
 use crate::{Attempt, ConfigError, EmailBackend, Outgoing, Sent};
 
-pub mod message;
-pub mod html_to_text;
-pub mod dkim;
-pub mod smtp;
+mod message;
+mod html_to_text;
+mod dkim;
+mod smtp;
+mod starttls;
+
+pub use dkim::{DkimKey, dns_record};
+pub use smtp::{Credentials, Security, SmtpConfig};
 
 /// A rendered mail to one person.
 #[derive(Clone, PartialEq, Eq)]

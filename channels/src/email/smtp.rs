@@ -20,10 +20,12 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::message::Mail;
+use super::starttls::NoReadAhead;
 use crate::{Attempt, ConfigError, Secret};
 
 /// Relays commonly close an idle connection after one to five minutes.
@@ -128,7 +130,10 @@ struct Failure {
 
 enum Cause {
     Smtp(SmtpError),
+    Network(std::io::Error),
     TimedOut,
+    /// An answer that does not belong to the question.
+    OutOfStep,
     /// The relay cannot carry this message; found out without asking it.
     Unsupported(&'static str),
 }
@@ -187,7 +192,7 @@ impl Relay {
                 let answer: Vec<&str> = response.message().collect();
                 Attempt::accepted(answer.join(" "))
             }
-            Err(failure) => classify(&failure, &mail.to.to_string()),
+            Err(failure) => classify(&failure, mail.to.as_ref()),
         }
     }
 
@@ -214,15 +219,22 @@ impl Relay {
         Ok(Session { connection, used: 0, since: Instant::now() })
     }
 
-    async fn dial(&self) -> Result<AsyncSmtpConnection, SmtpError> {
-        let at_once = self.tls.clone().filter(|_| self.security == Security::Tls);
+    async fn dial(&self) -> Result<AsyncSmtpConnection, Cause> {
         let address = (self.host.as_str(), self.port);
         let hello = &self.hello;
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, None, hello, at_once, None).await?;
-        if let (Security::StartTls, Some(tls)) = (self.security, &self.tls) {
-            connection.starttls(tls.clone(), &self.hello).await?;
-        }
+        let mut connection = match (self.security, &self.tls) {
+            (Security::StartTls, Some(tls)) => {
+                let stream = TcpStream::connect(address).await.map_err(Cause::Network)?;
+                let stream = Box::new(NoReadAhead::new(stream));
+                let mut connection =
+                    AsyncSmtpConnection::connect_with_transport(stream, hello).await?;
+                connection.starttls(tls.clone(), hello).await?;
+                connection
+            }
+            (_, tls) => {
+                AsyncSmtpConnection::connect_tokio1(address, None, hello, tls.clone(), None).await?
+            }
+        };
         if let Some(credentials) = &self.credentials {
             connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
         }
@@ -258,7 +270,10 @@ impl Relay {
     ) -> Result<Response, Failure> {
         let recipient = Rcpt::new(mail.to.clone(), Vec::new());
         self.step(Phase::Recipient, connection.command(recipient)).await?;
-        self.step(Phase::Content, connection.command(Data)).await?;
+        let go_ahead = self.step(Phase::Content, connection.command(Data)).await?;
+        if !go_ahead.has_code(354) {
+            return Err(Failure { phase: Phase::Content, cause: Cause::OutOfStep });
+        }
 
         // lettre writes each part, and the dot once the parts are exhausted. The iterator's end is
         // therefore the moment from which the relay may have the message.
@@ -270,7 +285,12 @@ impl Relay {
         let parts = std::iter::once(mail.bytes.as_slice()).chain(end);
         let answered = timeout(self.message_timeout, connection.message_iter(parts)).await;
         let phase = if dot.load(Ordering::Relaxed) { Phase::Dot } else { Phase::Content };
-        at(phase, answered)
+        let response = at(phase, answered)?;
+        // lettre counts 3xx as good news too; only 2xx means that the relay has the message.
+        if !(200..300).contains(&u16::from(response.code())) {
+            return Err(Failure { phase, cause: Cause::OutOfStep });
+        }
+        Ok(response)
     }
 
     async fn step(
@@ -305,13 +325,19 @@ impl Relay {
     }
 }
 
+impl From<SmtpError> for Cause {
+    fn from(error: SmtpError) -> Cause {
+        Cause::Smtp(error)
+    }
+}
+
 fn at<T>(
     phase: Phase,
-    result: Result<Result<T, SmtpError>, tokio::time::error::Elapsed>,
+    result: Result<Result<T, impl Into<Cause>>, tokio::time::error::Elapsed>,
 ) -> Result<T, Failure> {
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure { phase, cause: Cause::Smtp(error) }),
+        Ok(Err(cause)) => Err(Failure { phase, cause: cause.into() }),
         Err(_) => Err(Failure { phase, cause: Cause::TimedOut }),
     }
 }
@@ -345,7 +371,7 @@ impl Failure {
     fn code(&self) -> Option<u16> {
         match &self.cause {
             Cause::Smtp(error) => error.status().map(u16::from),
-            Cause::TimedOut | Cause::Unsupported(_) => None,
+            Cause::Network(_) | Cause::TimedOut | Cause::OutOfStep | Cause::Unsupported(_) => None,
         }
     }
 
@@ -359,7 +385,9 @@ impl Failure {
         };
         match &self.cause {
             Cause::Smtp(error) => format!("{doing}: {error}"),
+            Cause::Network(error) => format!("{doing}: {error}"),
             Cause::TimedOut => format!("{doing}: timed out"),
+            Cause::OutOfStep => format!("{doing}: the relay gave the answer to another question"),
             Cause::Unsupported(what) => format!("{doing}: {what}"),
         }
     }

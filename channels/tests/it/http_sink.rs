@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::support::self_signed;
 
 pub(crate) struct Sink {
     pub(crate) port: u16,
+    pub(crate) certificate: Option<String>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -21,7 +24,7 @@ impl Sink {
         let four = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = four.local_addr().unwrap().port();
         let six = TcpListener::bind(("::1", port)).await.ok();
-        let sink = Sink { port, requests: Arc::default() };
+        let sink = Sink { port, certificate: None, requests: Arc::default() };
         for listener in [Some(four), six].into_iter().flatten() {
             let (answer, requests) = (answer.clone(), sink.requests.clone());
             tokio::spawn(async move {
@@ -33,13 +36,32 @@ impl Sink {
         sink
     }
 
+    /// The same over TLS, with an empty body and a certificate for `localhost`.
+    pub(crate) async fn start_tls(head: &str) -> Sink {
+        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n").into_bytes();
+        let answer = Arc::new(answer);
+        let (acceptor, pem) = self_signed();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let sink = Sink { port, certificate: Some(pem), requests: Arc::default() };
+        let requests = sink.requests.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    tokio::spawn(serve(stream, answer.clone(), requests.clone()));
+                }
+            }
+        });
+        sink
+    }
+
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answer: Arc<Vec<u8>>,
     requests: Arc<Mutex<Vec<String>>>,
 ) -> std::io::Result<()> {

@@ -148,6 +148,7 @@ async fn tampering_breaks_both_signatures() {
         changed(&mail, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", ""),
         changed(&mail, "Subject: Your", "Subject: My"),
         changed(&mail, "\r\nTo: ", "\r\nFrom: Boss <boss@evil.example>\r\nTo: "),
+        changed(&mail, "\r\nFrom: ", "\r\nFrom: Boss <boss@evil.example>\r\nFrom: "),
         changed(&mail, "Dear Anna", "Dear Anne"),
         changed(&mail, "dlv_1@acme", "dlv_2@acme"),
     ];
@@ -160,6 +161,21 @@ async fn tampering_breaks_both_signatures() {
         let verified = seen["dkim"].as_array().unwrap().contains(&json!(true));
         assert!(!verified, "change {number} went unnoticed: {}", seen["dkim"]);
     }
+}
+
+/// dkimpy refuses a second From by itself; other verifiers need the signature to name one more.
+#[tokio::test]
+async fn the_signature_counts_one_more_from() {
+    let mail = composed(dkim_keys(), &[email("dlv_1")]).await.remove(0);
+    let text = String::from_utf8(mail).unwrap().replace("\r\n ", "").replace(' ', "");
+    let lists: Vec<&str> = text
+        .split("DKIM-Signature:")
+        .skip(1)
+        .map(|signature| signature.split(";h=").nth(1).unwrap().split(';').next().unwrap())
+        .collect();
+    let list = "From:To:Subject:Date:Message-ID:MIME-Version:Content-Type:Reply-To:\
+                List-Unsubscribe:List-Unsubscribe-Post:From";
+    assert_eq!(lists, [list, list]);
 }
 
 #[tokio::test]
@@ -242,6 +258,28 @@ async fn the_same_mail_is_the_same_bytes() {
     let emails = [email("dlv_1"), email("dlv_1")];
     let mails = composed(dkim_keys(), &emails).await;
     assert_eq!(mails[0], mails[1]);
+}
+
+#[tokio::test]
+async fn a_domain_in_any_script_is_written_for_dns() {
+    let mut danish = email("dlv_1");
+    danish.to = Mailbox::new("Søren", "soeren@køb.example");
+    let mails = composed(Vec::new(), &[danish]).await;
+    assert_eq!(read(&[], &mails)[0]["to"], json!([["Søren", "soeren@xn--kb-lka.example"]]));
+}
+
+/// The PKCS#1 form is what older tools write; it is the content of the PKCS#8 form.
+#[test]
+fn both_forms_of_an_rsa_key_are_read() {
+    let pkcs8 = dkim_keys().remove(0);
+    let inner: Vec<&str> = pkcs8.private_key_pem.expose().lines().collect();
+    let der = STANDARD.decode(inner[1..inner.len() - 1].concat()).unwrap();
+    let pem = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        STANDARD.encode(&der[26..])
+    );
+    let pkcs1 = DkimKey { private_key_pem: channels::Secret::new(pem), ..pkcs8.clone() };
+    assert_eq!(dns_record(&pkcs1).unwrap(), dns_record(&pkcs8).unwrap());
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn kind(attempt: &Attempt) -> &'static str {
 async fn every_refusal_has_its_meaning() {
     let mail = |mail| Script { mail, ..Script::default() };
     let rcpt = |rcpt| Script { rcpt, ..Script::default() };
+    let data = |data| Script { data, ..Script::default() };
     let end = |end| Script { end, ..Script::default() };
     let cases = [
         (Script::default(), "accepted"),
@@ -60,6 +61,10 @@ async fn every_refusal_has_its_meaning() {
         (rcpt("550 relay not permitted"), "rejected"),
         (rcpt("552 5.2.2 mailbox full"), "rejected"),
         (rcpt("554 transaction failed"), "rejected"),
+        (data("451 4.3.0 disk full"), "retry"),
+        (data("554 5.5.1 no valid recipients"), "rejected"),
+        (data("250 ok"), "retry"),
+        (end(End::Reply("354 go on")), "unknown"),
         (end(End::Reply("451 4.3.0 disk full")), "retry"),
         (end(End::Reply("421 4.3.2 shutting down")), "retry"),
         (end(End::Reply("550 5.7.1 looks like spam")), "rejected"),
@@ -168,7 +173,7 @@ async fn sends_at_once_share_the_permitted_connections() {
 async fn encryption_and_passwords() {
     let right = Some(Credentials { username: "u".into(), password: Secret::new("p ä") });
     let wrong = Some(Credentials { username: "u".into(), password: Secret::new("no") });
-    for (tls, security) in [(Tls::StartTls, Security::StartTls), (Tls::Implicit, Security::Tls)] {
+    for (tls, security) in [(Tls::Start, Security::StartTls), (Tls::Implicit, Security::Tls)] {
         for mechanism in ["PLAIN", "LOGIN"] {
             let auth = Some((mechanism, "u", "p ä"));
             let sink = Sink::start(Script { tls, auth, ..Script::default() }).await;
@@ -208,4 +213,17 @@ async fn nothing_is_said_in_the_clear_unless_asked_for() {
     assert!(matches!(build(config.clone()), Err(ConfigError::PlaintextSmtp { .. })));
     config.allow_plaintext = true;
     assert!(build(config).is_ok());
+}
+
+/// Text that arrives before encryption must not be taken for an answer that arrives after it: every
+/// later answer would be read one too early, and `354 go` be taken for the message's acceptance.
+#[tokio::test]
+async fn an_answer_injected_before_encryption_is_not_believed() {
+    let tls = Tls::StartInjected;
+    let end = End::Reply("554 refused");
+    let sink = Sink::start(Script { tls, end, ..Script::default() }).await;
+    let outgoing = Outgoing::Email(email("dlv_1"));
+    let answer = channels(config(&sink, Security::StartTls)).send(&outgoing).await;
+    assert_eq!(kind(&answer), "retry", "{answer:?}");
+    assert!(sink.taken().is_empty());
 }

@@ -6,16 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::support::self_signed;
 
 /// What the sink answers. The default takes everything.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) mail: &'static str,
     pub(crate) rcpt: &'static str,
+    pub(crate) data: &'static str,
     pub(crate) end: End,
     pub(crate) tls: Tls,
     /// The mechanism offered and what it must be given.
@@ -36,14 +38,16 @@ pub(crate) enum End {
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Tls {
     Off,
-    StartTls,
+    Start,
+    /// Somebody on the way appends an answer of their own before encryption starts.
+    StartInjected,
     Implicit,
 }
 
 impl Default for Script {
     fn default() -> Script {
         let end = End::Reply("250 2.0.0 queued as q1");
-        Script { mail: "250 ok", rcpt: "250 ok", end, tls: Tls::Off, auth: None }
+        Script { mail: "250 ok", rcpt: "250 ok", data: "354 go", end, tls: Tls::Off, auth: None }
     }
 }
 
@@ -60,17 +64,11 @@ type Line = BufReader<Box<dyn Stream>>;
 
 impl Sink {
     pub(crate) async fn start(script: Script) -> Sink {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (acceptor, certificate) = self_signed();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sink = Sink {
             address: listener.local_addr().unwrap(),
-            certificate: made.cert.pem(),
+            certificate,
             taken: Arc::default(),
             connections: Arc::default(),
         };
@@ -82,7 +80,7 @@ impl Sink {
                 tokio::spawn(async move {
                     let stream: Box<dyn Stream> = match script.tls {
                         Tls::Implicit => Box::new(acceptor.accept(stream).await?),
-                        Tls::StartTls | Tls::Off => Box::new(stream),
+                        Tls::Start | Tls::StartInjected | Tls::Off => Box::new(stream),
                     };
                     serve(BufReader::new(stream), script, taken, acceptor).await
                 });
@@ -115,7 +113,7 @@ async fn serve(
         let reply = match verb.as_str() {
             "EHLO" => {
                 let mut features = vec!["sink".to_owned(), "8BITMIME".to_owned()];
-                if script.tls == Tls::StartTls && !encrypted {
+                if matches!(script.tls, Tls::Start | Tls::StartInjected) && !encrypted {
                     features.push("STARTTLS".to_owned());
                 }
                 if let Some((mechanism, _, _)) = script.auth {
@@ -128,7 +126,8 @@ async fn serve(
                 lines.collect::<Vec<_>>().join("\r\n")
             }
             "STARTTLS" => {
-                say(&mut line, "220 go").await?;
+                let injected = script.tls == Tls::StartInjected;
+                say(&mut line, if injected { "220 go\r\n250 injected" } else { "220 go" }).await?;
                 let stream = acceptor.accept(line.into_inner()).await?;
                 line = BufReader::new(Box::new(stream));
                 encrypted = true;
@@ -138,7 +137,10 @@ async fn serve(
             "MAIL" => script.mail.to_owned(),
             "RCPT" => script.rcpt.to_owned(),
             "DATA" => {
-                say(&mut line, "354 go").await?;
+                say(&mut line, script.data).await?;
+                if !script.data.starts_with("354") {
+                    continue;
+                }
                 if !take_message(&mut line, &script, &taken).await? {
                     return Ok(());
                 }

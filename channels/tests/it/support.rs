@@ -1,4 +1,6 @@
-//! Messages to send.
+//! Messages to send, and the keys and certificates they need.
+
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -6,6 +8,8 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use channels::{DkimKey, Email, Mailbox, Secret, Webhook};
+use rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) fn email(delivery_id: &str) -> Email {
     Email {
@@ -59,4 +63,15 @@ fn dkim_key(selector: &str, der: &[u8]) -> DkimKey {
         selector: selector.to_owned(),
         private_key_pem: Secret::new(pem),
     }
+}
+
+/// The server side of TLS for `localhost`, and its certificate in PEM.
+pub(crate) fn self_signed() -> (TlsAcceptor, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (TlsAcceptor::from(Arc::new(config)), made.cert.pem())
 }

@@ -141,3 +141,19 @@ async fn a_webhook_that_cannot_be_sent_is_rejected() {
     channels.send(&Outgoing::Webhook(good.clone())).await;
     assert!(matches!(&sent.lock().unwrap()[..], [Outgoing::Webhook(only)] if *only == good));
 }
+
+#[tokio::test]
+async fn an_unknown_certificate_is_not_accepted_and_a_named_one_is() {
+    let sink = Sink::start_tls("200 OK").await;
+    let url = format!("https://localhost:{}/", sink.port);
+    let hosts = vec!["localhost".to_owned()];
+    let strict = WebhookConfig { allow_hosts: hosts, ..WebhookConfig::default() };
+    let trusting = WebhookConfig { ca_pem: sink.certificate.clone(), ..strict.clone() };
+    let outgoing = Outgoing::Webhook(webhook("dlv_1", &url));
+    let answer = channels(strict).send(&outgoing).await;
+    assert!(matches!(answer, Attempt::Retry { .. }), "{answer:?}");
+    assert_eq!(sink.requests().len(), 0);
+    let answer = channels(trusting).send(&outgoing).await;
+    assert!(matches!(answer, Attempt::Accepted { .. }), "{answer:?}");
+    assert_eq!(sink.requests().len(), 1);
+}

@@ -236,9 +236,9 @@ fn lost_tail(segment: &OpenSegment, end: Position, witness: Position) -> LogErro
     }
 }
 
-/// Makes the last segment ready for more: the torn tail is cut back to zeros, and the records that the witness does
-/// not cover are written once more and synced. After a kill they may still be only in the memory of the system, and
-/// after a failed sync that memory counts as written, so that a sync alone would do nothing for them.
+/// Makes the last segment ready for more: the torn tail is cut back to zeros, and the header and the records that the
+/// witness does not cover are written once more and synced. After a kill they may still be only in the memory of the
+/// system, and after a failed sync that memory counts as written, so that a sync alone would do nothing for them.
 fn activate(
     disk: &Disk,
     segment: &OpenSegment,
@@ -252,6 +252,7 @@ fn activate(
     if !is_whole(segment)? {
         file.set_len(header.bytes).map_err(io_error("extend", &path))?;
     }
+    disk.write(&file, &path, &header.encode(), 0)?;
     let end_offset = header.offset(ending.end);
     let mut chunk = vec![0; 64 * 1024];
     let mut offset = header.offset(testimony.end.max(header.base));

@@ -40,7 +40,7 @@ fn child() {
             }
         });
         let mut out = std::io::stdout().lock();
-        writeln!(out).unwrap();
+        writeln!(out, "\nfound {acknowledged}").unwrap();
         let mut at = recovered.end;
         loop {
             let durable = committer.commit().unwrap();

@@ -83,7 +83,7 @@ fn a_flipped_bit_in_a_middle_record_is_loud() {
     }
 }
 
-/// Every bit of every file of a closed log: either it is found when the log is opened and read, or the bit had no
+/// One bit of each byte of a closed log (of the witness a sample): either it is found when the log is opened and read, or the bit had no
 /// meaning, and then all records are there.
 #[test]
 fn no_flipped_bit_of_a_closed_log_is_silent() {
@@ -205,12 +205,12 @@ fn a_missing_swapped_or_foreign_segment_is_loud() {
     write(&dir);
     let names = segments(&dir);
     assert!(names.len() > 4);
-    for index in 0..names.len() {
+    for (index, name) in names.iter().enumerate() {
         copy(&dir, &harmed);
         fs::remove_file(&segments(&harmed)[index]).unwrap();
         match reopen(&harmed).map(|_| ()) {
             Err(LogError::MissingSegment { file, .. }) => {
-                assert_eq!(file.file_name(), names[index].file_name())
+                assert_eq!(file.file_name(), name.file_name())
             }
             other => panic!("segment {index}: {other:?}"),
         }
