@@ -53,7 +53,11 @@ pub(super) fn covers(guard: &str, path: &str) -> bool {
 
 type Problem = (usize, String);
 
-pub(super) fn read(tokens: &[Token<'_>], known: &Known<'_>, bare_commas: bool) -> Result<Expression, Problem> {
+pub(super) fn read(
+    tokens: &[Token<'_>],
+    known: &Known<'_>,
+    bare_commas: bool,
+) -> Result<Expression, Problem> {
     let mut found = Expression::default();
     for (index, token) in tokens.iter().enumerate() {
         match role(tokens, index) {
@@ -65,7 +69,10 @@ pub(super) fn read(tokens: &[Token<'_>], known: &Known<'_>, bare_commas: bool) -
                 found.edits.push(Edit { range, text: filters::NIL.to_owned() });
             }
             Role::Variable if known.macros.contains(token.text) => {
-                return Err((token.at, format!("`{0}` is a macro, so call it: `{0}(…)`", token.text)));
+                return Err((
+                    token.at,
+                    format!("`{0}` is a macro, so call it: `{0}(…)`", token.text),
+                ));
             }
             Role::Variable => found.found.push(variable(tokens, index)),
             Role::Method => method(tokens, index)?,
@@ -95,12 +102,19 @@ enum Role {
 }
 
 fn role(tokens: &[Token<'_>], index: usize) -> Role {
-    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return Role::Other };
+    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else {
+        return Role::Other;
+    };
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
     let after = |symbol: &str| tokens.get(index + 1).is_some_and(|next| next.is_symbol(symbol));
-    let is = |back: usize| before(back).is_some_and(|token| token.is_word("is") && role_is_keyword(tokens, index - back));
+    let is = |back: usize| {
+        before(back)
+            .is_some_and(|token| token.is_word("is") && role_is_keyword(tokens, index - back))
+    };
     match before(1) {
-        Some(previous) if previous.is_symbol(".") => return if after("(") { Role::Method } else { Role::Attribute },
+        Some(previous) if previous.is_symbol(".") => {
+            return if after("(") { Role::Method } else { Role::Attribute };
+        }
         Some(previous) if previous.is_symbol("|") => return Role::Filter,
         Some(previous) if previous.is_word("not") && is(2) => return Role::Test,
         Some(_) if is(1) && token.text != "not" => return Role::Test,
@@ -123,7 +137,19 @@ fn role_is_keyword(tokens: &[Token<'_>], index: usize) -> bool {
 fn is_keyword(text: &str) -> bool {
     matches!(
         text,
-        "and" | "or" | "not" | "in" | "is" | "if" | "else" | "true" | "True" | "false" | "False" | "loop" | "self"
+        "and"
+            | "or"
+            | "not"
+            | "in"
+            | "is"
+            | "if"
+            | "else"
+            | "true"
+            | "True"
+            | "false"
+            | "False"
+            | "loop"
+            | "self"
     )
 }
 
@@ -160,24 +186,34 @@ fn call(token: &Token<'_>, known: &Known<'_>, found: &mut Expression) -> Result<
         name if filters::NAMES.contains(&name) => {
             Err((token.at, format!("`{name}` is a filter, so write `value | {name}`")))
         }
-        name => Err((token.at, format!("there is no function `{name}`, so use a filter, `range` or `abort`"))),
+        name => Err((
+            token.at,
+            format!("there is no function `{name}`, so use a filter, `range` or `abort`"),
+        )),
     }
 }
 
 fn method(tokens: &[Token<'_>], index: usize) -> Result<(), Problem> {
     let Some(token) = tokens.get(index) else { return Ok(()) };
-    let of_loop = index.checked_sub(2).and_then(|at| tokens.get(at)).is_some_and(|token| token.is_word("loop"));
+    let of_loop = index
+        .checked_sub(2)
+        .and_then(|at| tokens.get(at))
+        .is_some_and(|token| token.is_word("loop"));
     if of_loop && matches!(token.text, "cycle" | "changed") {
         return Ok(());
     }
-    Err((token.at, format!("values have no methods, so use a filter instead of `.{}()`", token.text)))
+    Err((
+        token.at,
+        format!("values have no methods, so use a filter instead of `.{}()`", token.text),
+    ))
 }
 
 /// The variable that starts at `index`, with its attributes and what stands in for it when it is missing.
 fn variable(tokens: &[Token<'_>], index: usize) -> Found {
     let (path, mut next) = path(tokens, index);
     let mut fallback = false;
-    let symbol = |at: usize, symbol: &str| tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
+    let symbol =
+        |at: usize, symbol: &str| tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
     while symbol(next, "|") {
         fallback |= tokens.get(next + 1).is_some_and(|token| matches!(token.text, "default" | "d"));
         next += 2;
@@ -196,8 +232,14 @@ fn path(tokens: &[Token<'_>], index: usize) -> (String, usize) {
     while let Some(opening) = tokens.get(next) {
         let key = tokens.get(next + 1);
         let step = match key {
-            Some(key) if opening.is_symbol(".") && matches!(key.kind, Kind::Word | Kind::Number) => 2,
-            Some(key) if opening.is_symbol("[") && matches!(key.kind, Kind::Text | Kind::Number) => {
+            Some(key)
+                if opening.is_symbol(".") && matches!(key.kind, Kind::Word | Kind::Number) =>
+            {
+                2
+            }
+            Some(key)
+                if opening.is_symbol("[") && matches!(key.kind, Kind::Text | Kind::Number) =>
+            {
                 if !tokens.get(next + 2).is_some_and(|token| token.is_symbol("]")) {
                     break;
                 }
@@ -214,7 +256,9 @@ fn path(tokens: &[Token<'_>], index: usize) -> (String, usize) {
 
 fn closing(tokens: &[Token<'_>], open: usize) -> usize {
     let mut depth = 0_usize;
-    for (index, token) in tokens.iter().enumerate().skip(open).filter(|(_, token)| token.kind == Kind::Symbol) {
+    for (index, token) in
+        tokens.iter().enumerate().skip(open).filter(|(_, token)| token.kind == Kind::Symbol)
+    {
         match token.text {
             "(" | "[" | "{" => depth += 1,
             ")" | "]" | "}" => depth -= 1,
@@ -230,7 +274,8 @@ fn closing(tokens: &[Token<'_>], open: usize) -> usize {
 /// In `a if b else c`, asking for `b` covers every use of `b`.
 fn ternary(tokens: &[Token<'_>], found: &mut [Found]) {
     let keyword = |index: usize, word: &str| {
-        tokens.get(index).is_some_and(|token| token.is_word(word)) && role(tokens, index) == Role::Keyword
+        tokens.get(index).is_some_and(|token| token.is_word(word))
+            && role(tokens, index) == Role::Keyword
     };
     let mut asking = false;
     let asked: Vec<bool> = (0..tokens.len())
@@ -240,7 +285,8 @@ fn ternary(tokens: &[Token<'_>], found: &mut [Found]) {
         })
         .collect();
     let is_asked = |one: &Found| asked.get(one.at).copied().unwrap_or_default();
-    let guards: Vec<String> = found.iter().filter(|one| is_asked(one)).map(|one| one.path.clone()).collect();
+    let guards: Vec<String> =
+        found.iter().filter(|one| is_asked(one)).map(|one| one.path.clone()).collect();
     for one in found {
         one.fallback |= guards.iter().any(|guard| covers(guard, &one.path));
     }
@@ -256,7 +302,8 @@ enum Bracket {
 
 fn lists(tokens: &[Token<'_>], bare_commas: bool, found: &mut Expression) -> Result<(), Problem> {
     let mut open: Vec<Bracket> = Vec::new();
-    for (index, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Symbol) {
+    for (index, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Symbol)
+    {
         let after_name = index > 0 && role(tokens, index - 1) != Role::Keyword;
         let previous = index.checked_sub(1).and_then(|at| tokens.get(at));
         let after_word = previous.is_some_and(|token| token.kind == Kind::Word) && after_name;
@@ -264,7 +311,9 @@ fn lists(tokens: &[Token<'_>], bare_commas: bool, found: &mut Expression) -> Res
             matches!(token.kind, Kind::Text | Kind::Number) || matches!(token.text, ")" | "]" | "}")
         });
         match token.text {
-            "(" if after_value => return Err((token.at, "only a name can be called, so remove this bracket".into())),
+            "(" if after_value => {
+                return Err((token.at, "only a name can be called, so remove this bracket".into()));
+            }
             "(" => open.push(if after_word { Bracket::Arguments } else { Bracket::Group }),
             "[" if after_word || after_value => open.push(Bracket::Subscript),
             "[" | "{" => {
@@ -290,19 +339,25 @@ fn lists(tokens: &[Token<'_>], bare_commas: bool, found: &mut Expression) -> Res
 pub(super) fn cannot_fail(tokens: &[Token<'_>]) -> bool {
     let mut next = match tokens.first().map(|token| token.kind) {
         Some(Kind::Text | Kind::Number) => 1,
-        Some(Kind::Word) if matches!(role(tokens, 0), Role::Variable | Role::None) => path(tokens, 0).1,
+        Some(Kind::Word) if matches!(role(tokens, 0), Role::Variable | Role::None) => {
+            path(tokens, 0).1
+        }
         Some(_) | None => return false,
     };
     while let Some(token) = tokens.get(next) {
         let name = tokens.get(next + 1).map(|token| token.text).unwrap_or_default();
-        let literal = |at: usize| tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
-        let symbol = |at: usize, symbol: &str| tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
+        let literal = |at: usize| {
+            tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number))
+        };
+        let symbol =
+            |at: usize, symbol: &str| tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
         let argument = symbol(next + 2, "(");
         let one_literal = argument && literal(next + 3) && symbol(next + 4, ")");
         next += match name {
             _ if !token.is_symbol("|") => return false,
             "default" | "d" if one_literal => 5,
-            "upper" | "lower" | "capitalize" | "title" | "trim" | "length" | "escape" | "e" | "urlencode" | "safe"
+            "upper" | "lower" | "capitalize" | "title" | "trim" | "length" | "escape" | "e"
+            | "urlencode" | "safe"
                 if !argument =>
             {
                 2
@@ -319,7 +374,10 @@ pub(super) fn condition_cannot_fail(tokens: &[Token<'_>]) -> bool {
         Kind::Symbol => matches!(token.text, "." | "==" | "!="),
         Kind::Word => match role(tokens, index) {
             Role::Attribute | Role::Variable | Role::None => true,
-            Role::Test => matches!(token.text, "defined" | "undefined" | "none" | "string" | "number" | "boolean"),
+            Role::Test => matches!(
+                token.text,
+                "defined" | "undefined" | "none" | "string" | "number" | "boolean"
+            ),
             Role::Keyword => token.text != "in",
             Role::Method | Role::Filter | Role::Argument | Role::Call | Role::Other => false,
         },
@@ -336,7 +394,9 @@ pub(super) fn assigned<'s>(tokens: &[Token<'s>]) -> Vec<Token<'s>> {
 pub(super) fn parameters<'s>(tokens: &[Token<'s>]) -> Vec<Token<'s>> {
     let mut names = Vec::new();
     for (index, token) in tokens.iter().enumerate().skip(1) {
-        let starts = tokens.get(index - 1).is_some_and(|before| before.is_symbol("(") || before.is_symbol(","));
+        let starts = tokens
+            .get(index - 1)
+            .is_some_and(|before| before.is_symbol("(") || before.is_symbol(","));
         if starts && token.kind == Kind::Word {
             names.push(*token);
         }

@@ -11,9 +11,35 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub(super) const NAMES: &[&str] = &[
-    "default", "d", "upper", "lower", "capitalize", "title", "trim", "replace", "join", "first", "last", "length",
-    "count", "round", "int", "float", "abs", "sort", "reverse", "unique", "truncate", "urlencode", "tojson", "date",
-    "number", "pluralize", "safe", "escape", "e",
+    "default",
+    "d",
+    "upper",
+    "lower",
+    "capitalize",
+    "title",
+    "trim",
+    "replace",
+    "join",
+    "first",
+    "last",
+    "length",
+    "count",
+    "round",
+    "int",
+    "float",
+    "abs",
+    "sort",
+    "reverse",
+    "unique",
+    "truncate",
+    "urlencode",
+    "tojson",
+    "date",
+    "number",
+    "pluralize",
+    "safe",
+    "escape",
+    "e",
 ];
 
 /// A name no template gives anything, standing for `none`: what is `none` must equal what is missing.
@@ -38,9 +64,12 @@ pub(super) fn add(environment: &mut Environment<'static>, target: Target) {
         environment.add_filter(name, length);
     }
     environment.add_filter("round", round);
-    environment.add_filter("int", |value: &Value| to_number(value).map_or(0, |number| number.trunc() as i64));
+    environment.add_filter("int", |value: &Value| {
+        to_number(value).map_or(0, |number| number.trunc() as i64)
+    });
     environment.add_filter("float", |value: &Value| to_number(value).unwrap_or_default());
-    environment.add_filter("abs", |value: &Value| numeric(value, "abs", |number| natural(number.abs())));
+    environment
+        .add_filter("abs", |value: &Value| numeric(value, "abs", |number| natural(number.abs())));
     environment.add_filter("sort", sort);
     environment.add_filter("reverse", reverse);
     environment.add_filter("unique", unique);
@@ -50,12 +79,16 @@ pub(super) fn add(environment: &mut Environment<'static>, target: Target) {
     environment.add_filter("date", date);
     environment.add_filter("number", number);
     environment.add_filter("pluralize", pluralize);
-    environment.add_filter("safe", |value: &Value| text(value).map(|text| Value::from_safe_string(text.into_owned())));
+    environment.add_filter("safe", |value: &Value| {
+        text(value).map(|text| Value::from_safe_string(text.into_owned()))
+    });
     for name in ["escape", "e"] {
         environment.add_filter(name, move |value: &Value| escape(value, target));
     }
     // The two below are only written by ourselves, around outputs that do not stand on their own.
-    environment.add_filter("_plain", |value: &Value| text(value).map(|text| Value::from_safe_string(text.into_owned())));
+    environment.add_filter("_plain", |value: &Value| {
+        text(value).map(|text| Value::from_safe_string(text.into_owned()))
+    });
     environment.add_filter("_inside", |value: &Value| text(value).map(|text| inside_quotes(&text)));
 }
 
@@ -65,13 +98,17 @@ fn wrong(message: impl Into<Cow<'static, str>>) -> Error {
 
 /// Also replaces `null` and empty text: to a reader, "Hello ," is as wrong as an error.
 fn default(value: &Value, instead: Option<Value>, falsy: Option<bool>) -> Value {
-    let empty = missing(value) || value.as_str() == Some("") || (falsy == Some(true) && !value.is_true());
+    let empty =
+        missing(value) || value.as_str() == Some("") || (falsy == Some(true) && !value.is_true());
     if empty { instead.unwrap_or_else(|| Value::from("")) } else { value.clone() }
 }
 
 fn capitalize(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect())
+        .unwrap_or_default()
 }
 
 fn title(text: &str) -> String {
@@ -103,7 +140,12 @@ fn items(state: &State<'_, '_>, value: &Value, filter: &str) -> Result<Vec<Value
     Ok(items)
 }
 
-fn join(state: &State<'_, '_>, value: &Value, between: Option<&Value>, attribute: Option<&Value>) -> Made {
+fn join(
+    state: &State<'_, '_>,
+    value: &Value,
+    between: Option<&Value>,
+    attribute: Option<&Value>,
+) -> Made {
     if value.kind() == ValueKind::String {
         return Ok(value.clone());
     }
@@ -223,8 +265,10 @@ fn to_json(value: &Value, target: Target) -> Made {
         Target::Json => Ok(Value::from_safe_string(json)),
         Target::Html => {
             // Inside a <script> no value may end the element; JSON allows these letters only within its strings.
-            let replaced = [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")];
-            let safe = replaced.iter().fold(json, |json, (letter, code)| json.replace(*letter, code));
+            let replaced =
+                [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")];
+            let safe =
+                replaced.iter().fold(json, |json, (letter, code)| json.replace(*letter, code));
             Ok(Value::from_safe_string(safe))
         }
     }
@@ -247,16 +291,21 @@ fn inside_quotes(text: &str) -> Value {
 fn date(value: &Value, format: Option<&Value>, zone: Option<&Value>) -> Made {
     let format = format.map_or(Ok(Cow::Borrowed("%-d %B %Y")), text)?;
     if format.len() > DATE_FORMAT_BYTES {
-        return Err(wrong(format!("the format of `date` is longer than {DATE_FORMAT_BYTES} bytes")));
+        return Err(wrong(format!(
+            "the format of `date` is longer than {DATE_FORMAT_BYTES} bytes"
+        )));
     }
     if missing(value) || value.as_str() == Some("") {
         return Ok(Value::from(""));
     }
     let zone = match zone.filter(|zone| !missing(zone)) {
-        Some(zone) => TimeZone::get(&text(zone)?).map_err(|_| wrong("`date` does not know this time zone"))?,
+        Some(zone) => {
+            TimeZone::get(&text(zone)?).map_err(|_| wrong("`date` does not know this time zone"))?
+        }
         None => TimeZone::UTC,
     };
-    let moment = moment(value, &zone).ok_or_else(|| wrong("`date` needs a date such as 2026-03-05T10:00:00Z"))?;
+    let moment = moment(value, &zone)
+        .ok_or_else(|| wrong("`date` needs a date such as 2026-03-05T10:00:00Z"))?;
     let formatted = jiff::fmt::strtime::format(format.as_ref(), &moment)
         .map_err(|_| wrong("`date` cannot use this format, so write it as in \"%-d %B %Y\""))?;
     Ok(Value::from(formatted))
@@ -282,11 +331,17 @@ fn moment(value: &Value, zone: &TimeZone) -> Option<jiff::Zoned> {
 }
 
 /// `1234.5 | number(2)` is 1,234.50; separators may be given: `number(2, ".", ",")`.
-fn number(value: &Value, digits: Option<usize>, thousands: Option<&Value>, point: Option<&Value>) -> Made {
+fn number(
+    value: &Value,
+    digits: Option<usize>,
+    thousands: Option<&Value>,
+    point: Option<&Value>,
+) -> Made {
     if missing(value) {
         return Ok(Value::from(""));
     }
-    let number = to_number(value).ok_or_else(|| wrong(format!("`number` needs a number but got a {}", value.kind())))?;
+    let number = to_number(value)
+        .ok_or_else(|| wrong(format!("`number` needs a number but got a {}", value.kind())))?;
     let plain = match digits {
         Some(digits) => format!("{number:.*}", digits.min(12)),
         None if value.kind() == ValueKind::Number => output::number(value),
@@ -315,7 +370,9 @@ fn number(value: &Value, digits: Option<usize>, thousands: Option<&Value>, point
 /// `item{{ n | pluralize }}`, `cit{{ n | pluralize("y", "ies") }}`, `box{{ n | pluralize("es") }}`.
 fn pluralize(value: &Value, one: Option<Value>, many: Option<Value>) -> Value {
     let count = match value.kind() {
-        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => value.len().map(|length| length as f64),
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+            value.len().map(|length| length as f64)
+        }
         _ => to_number(value),
     };
     let (one, many) = match (one, many) {

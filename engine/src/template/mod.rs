@@ -112,17 +112,19 @@ impl Template {
     pub fn render(&self, context: &serde_json::Value) -> Result<String, Refusal> {
         let compiled = &self.compiled;
         let mut written = output::Capped::default();
-        let result = compiled
-            .environment
-            .get_template(NAME)
-            .and_then(|template| template.render_captured_to(output::context(context), &mut written).map(drop));
+        let result = compiled.environment.get_template(NAME).and_then(|template| {
+            template.render_captured_to(output::context(context), &mut written).map(drop)
+        });
         if let Some(bytes) = written.refused_at {
             return Err(Refusal::TooLong { bytes });
         }
         result.map_err(|error| refusal(&error))?;
-        let text = String::from_utf8(written.bytes).map_err(|error| Refusal::Failed { reason: error.to_string() })?;
+        let text = String::from_utf8(written.bytes)
+            .map_err(|error| Refusal::Failed { reason: error.to_string() })?;
         if compiled.target == Target::Json {
-            check_json(&text).map_err(|error| Refusal::Failed { reason: format!("the result is no JSON: {error}") })?;
+            check_json(&text).map_err(|error| Refusal::Failed {
+                reason: format!("the result is no JSON: {error}"),
+            })?;
         }
         Ok(text)
     }
@@ -156,7 +158,11 @@ impl Template {
             Err(Refusal::Failed { reason } | Refusal::Aborted { reason }) => reason,
             Err(other @ (Refusal::TooLong { .. } | Refusal::OutOfFuel)) => other.to_string(),
         };
-        Err(TemplateError { message: format!("{problem}, so check commas, quotes and braces"), line: 1, column: 1 })
+        Err(TemplateError {
+            message: format!("{problem}, so check commas, quotes and braces"),
+            line: 1,
+            column: 1,
+        })
     }
 }
 
@@ -197,7 +203,10 @@ fn refusal(error: &minijinja::Error) -> Refusal {
         if let Some(abort) = current.downcast_ref::<functions::Abort>() {
             return Refusal::Aborted { reason: abort.reason.clone() };
         }
-        if current.downcast_ref::<minijinja::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfFuel) {
+        if current
+            .downcast_ref::<minijinja::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::OutOfFuel)
+        {
             return Refusal::OutOfFuel;
         }
         cause = current.source();

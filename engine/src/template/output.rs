@@ -21,10 +21,12 @@ fn convert(json: &serde_json::Value, depth: usize) -> Value {
         serde_json::Value::Bool(flag) => Value::from(*flag),
         serde_json::Value::Number(number) => convert_number(number),
         serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => items.iter().map(|item| convert(item, depth + 1)).collect(),
-        serde_json::Value::Object(fields) => {
-            Value::from_pairs(fields.iter().map(|(name, value)| (Value::from(name), convert(value, depth + 1))))
+        serde_json::Value::Array(items) => {
+            items.iter().map(|item| convert(item, depth + 1)).collect()
         }
+        serde_json::Value::Object(fields) => Value::from_pairs(
+            fields.iter().map(|(name, value)| (Value::from(name), convert(value, depth + 1))),
+        ),
     }
 }
 
@@ -93,7 +95,9 @@ fn write_json(value: &Value, out: &mut String) -> Result<(), Error> {
     }
     match value.kind() {
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number if f64::try_from(value.clone()).is_ok_and(f64::is_finite) => out.push_str(&number(value)),
+        ValueKind::Number if f64::try_from(value.clone()).is_ok_and(f64::is_finite) => {
+            out.push_str(&number(value))
+        }
         ValueKind::Seq | ValueKind::Iterable => {
             out.push('[');
             for (index, item) in value.try_iter()?.enumerate() {

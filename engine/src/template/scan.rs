@@ -112,7 +112,10 @@ impl<'s> Scanner<'s> {
     }
 
     fn comment(&mut self, start: usize) -> Result<(), TemplateError> {
-        let end = self.rest().find("#}").ok_or_else(|| self.error(start, "this comment never ends, so add `#}`"))?;
+        let end = self
+            .rest()
+            .find("#}")
+            .ok_or_else(|| self.error(start, "this comment never ends, so add `#}`"))?;
         self.at += end + 2;
         Ok(())
     }
@@ -130,7 +133,12 @@ impl<'s> Scanner<'s> {
         Err(self.error(start, "this `raw` block never ends, so add `{% endraw %}`"))
     }
 
-    fn block(&mut self, kind: BlockKind, start: usize, close: &'static str) -> Result<(), TemplateError> {
+    fn block(
+        &mut self,
+        kind: BlockKind,
+        start: usize,
+        close: &'static str,
+    ) -> Result<(), TemplateError> {
         let from = self.at;
         let mut tokens: Vec<Token<'s>> = Vec::new();
         let mut open: Vec<u8> = Vec::new();
@@ -138,15 +146,25 @@ impl<'s> Scanner<'s> {
         loop {
             self.at += self.rest().bytes().take_while(u8::is_ascii_whitespace).count();
             if self.at - start > BLOCK_BYTES {
-                let message =
-                    format!("this block is longer than {} KiB, so split it or close it earlier", BLOCK_BYTES / 1024);
+                let message = format!(
+                    "this block is longer than {} KiB, so split it or close it earlier",
+                    BLOCK_BYTES / 1024
+                );
                 return Err(self.error(start, message));
             }
             let signed = usize::from(matches!(self.byte(self.at), Some(b'-' | b'+')));
-            if open.is_empty() && self.rest().get(signed..).is_some_and(|rest| rest.starts_with(close)) {
+            if open.is_empty()
+                && self.rest().get(signed..).is_some_and(|rest| rest.starts_with(close))
+            {
                 let inner = from..self.at;
                 self.at += signed + close.len();
-                self.blocks.push(Block { kind, start, inner, tokens, in_json_string: self.quotes.inside });
+                self.blocks.push(Block {
+                    kind,
+                    start,
+                    inner,
+                    tokens,
+                    in_json_string: self.quotes.inside,
+                });
                 return Ok(());
             }
             let after_dot = tokens.last().is_some_and(|token| token.is_symbol("."));
@@ -163,7 +181,12 @@ impl<'s> Scanner<'s> {
         }
     }
 
-    fn token(&mut self, start: usize, close: &str, after_dot: bool) -> Result<Token<'s>, TemplateError> {
+    fn token(
+        &mut self,
+        start: usize,
+        close: &str,
+        after_dot: bool,
+    ) -> Result<Token<'s>, TemplateError> {
         let at = self.at;
         let rest = self.rest();
         let Some(first) = rest.bytes().next() else {
@@ -174,7 +197,12 @@ impl<'s> Scanner<'s> {
             b'0'..=b'9' => (Kind::Number, number(rest.as_bytes(), after_dot)),
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => (Kind::Word, word(rest.as_bytes())),
             _ if first.is_ascii() => (Kind::Symbol, symbol(rest)),
-            _ => return Err(self.error(at, "this letter is only allowed inside quotes, so put the text in quotes")),
+            _ => {
+                return Err(self.error(
+                    at,
+                    "this letter is only allowed inside quotes, so put the text in quotes",
+                ));
+            }
         };
         self.at += length;
         Ok(Token { kind, text: rest.get(..length).unwrap_or_default(), at })
@@ -206,14 +234,17 @@ impl<'s> Scanner<'s> {
                 if open.pop() == token.text.bytes().next() {
                     return Ok(());
                 }
-                let message = format!("this `{}` closes nothing, so remove it or open it before", token.text);
+                let message =
+                    format!("this `{}` closes nothing, so remove it or open it before", token.text);
                 return Err(self.error(token.at, message));
             }
             _ => return Ok(()),
         };
         open.push(wanted);
         if open.len() > PARENTHESES {
-            let message = format!("more than {PARENTHESES} brackets are open here, so simplify the expression");
+            let message = format!(
+                "more than {PARENTHESES} brackets are open here, so simplify the expression"
+            );
             return Err(self.error(token.at, message));
         }
         Ok(())
@@ -259,7 +290,8 @@ fn word(bytes: &[u8]) -> usize {
 
 fn number(bytes: &[u8], after_dot: bool) -> usize {
     let whole = word(bytes);
-    let fraction = bytes.get(whole) == Some(&b'.') && bytes.get(whole + 1).is_some_and(u8::is_ascii_digit);
+    let fraction =
+        bytes.get(whole) == Some(&b'.') && bytes.get(whole + 1).is_some_and(u8::is_ascii_digit);
     if after_dot || !fraction {
         return whole;
     }

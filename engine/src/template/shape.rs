@@ -18,7 +18,11 @@ pub(super) struct Shape {
     pub(super) edits: Vec<Edit>,
 }
 
-pub(super) fn shape(source: &str, blocks: &[Block<'_>], target: Target) -> Result<Shape, TemplateError> {
+pub(super) fn shape(
+    source: &str,
+    blocks: &[Block<'_>],
+    target: Target,
+) -> Result<Shape, TemplateError> {
     let mut walk = Walk {
         source,
         target,
@@ -49,7 +53,9 @@ fn unique(uses: &[Use]) -> Vec<Variable> {
         let all = seen.entry(&one.path).or_insert(true);
         *all = *all && one.fallback;
     }
-    seen.into_iter().map(|(path, has_fallback)| Variable { path: path.to_owned(), has_fallback }).collect()
+    seen.into_iter()
+        .map(|(path, has_fallback)| Variable { path: path.to_owned(), has_fallback })
+        .collect()
 }
 
 struct Use {
@@ -116,7 +122,8 @@ impl Walk<'_> {
             Target::Url | Target::Json => return Ok(()),
         };
         self.edits.push(Edit { range: block.inner.start..block.inner.start, text: "(".to_owned() });
-        self.edits.push(Edit { range: block.inner.end..block.inner.end, text: format!(")|{filter}") });
+        self.edits
+            .push(Edit { range: block.inner.end..block.inner.end, text: format!(")|{filter}") });
         Ok(())
     }
 
@@ -124,7 +131,8 @@ impl Walk<'_> {
         let Some((first, rest)) = block.tokens.split_first() else {
             return self.fail(block.start, "this tag is empty, so remove it");
         };
-        let simple_branch = matches!(first.text, "if" | "elif" | "else" | "endif") && self.target != Target::Json;
+        let simple_branch =
+            matches!(first.text, "if" | "elif" | "else" | "endif") && self.target != Target::Json;
         self.plain = self.plain && simple_branch && expression::condition_cannot_fail(rest);
         match first.text {
             "if" => {
@@ -150,10 +158,16 @@ impl Walk<'_> {
         }
     }
 
-    fn push(&mut self, block: &Block<'_>, tag: Tag, guards: Vec<String>) -> Result<(), TemplateError> {
+    fn push(
+        &mut self,
+        block: &Block<'_>,
+        tag: Tag,
+        guards: Vec<String>,
+    ) -> Result<(), TemplateError> {
         self.open.push(Open { tag, at: block.start, elifs: 0, guards, awaiting_else: 0..0 });
         if self.open.len() > NESTING {
-            let message = format!("more than {NESTING} blocks are open here, so flatten the template");
+            let message =
+                format!("more than {NESTING} blocks are open here, so flatten the template");
             return self.fail(block.start, message);
         }
         Ok(())
@@ -165,10 +179,14 @@ impl Walk<'_> {
                 open.elifs += 1;
                 open.guards.extend(guards);
             }
-            Some(_) | None => return self.fail(block.start, "this `elif` belongs to no `if`, so remove it"),
+            Some(_) | None => {
+                return self.fail(block.start, "this `elif` belongs to no `if`, so remove it");
+            }
         }
         if self.open.iter().map(|open| open.elifs).sum::<usize>() > ELIFS {
-            let message = format!("more than {ELIFS} `elif`s follow each other, so look the value up in data instead");
+            let message = format!(
+                "more than {ELIFS} `elif`s follow each other, so look the value up in data instead"
+            );
             return self.fail(block.start, message);
         }
         Ok(())
@@ -178,10 +196,16 @@ impl Walk<'_> {
         match self.open.last() {
             Some(open) if matches!(open.tag, Tag::If | Tag::For) => {
                 let safe = open.awaiting_else.clone();
-                self.uses.iter_mut().take(safe.end).skip(safe.start).for_each(|one| one.fallback = true);
+                self.uses
+                    .iter_mut()
+                    .take(safe.end)
+                    .skip(safe.start)
+                    .for_each(|one| one.fallback = true);
                 Ok(())
             }
-            Some(_) | None => self.fail(block.start, "this `else` belongs to no `if` or `for`, so remove it"),
+            Some(_) | None => {
+                self.fail(block.start, "this `else` belongs to no `if` or `for`, so remove it")
+            }
         }
     }
 
@@ -191,10 +215,15 @@ impl Walk<'_> {
             Some(open) if open.tag == tag => {}
             Some(open) => {
                 let open = open.tag.name();
-                let message = format!("`end{name}` comes before the `{open}` is closed, so add `{{% end{open} %}}`");
+                let message = format!(
+                    "`end{name}` comes before the `{open}` is closed, so add `{{% end{open} %}}`"
+                );
                 return self.fail(block.start, message);
             }
-            None => return self.fail(block.start, format!("this `end{name}` closes nothing, so remove it")),
+            None => {
+                return self
+                    .fail(block.start, format!("this `end{name}` closes nothing, so remove it"));
+            }
         }
         if matches!(tag, Tag::For | Tag::With | Tag::Macro) {
             self.scopes.pop();
@@ -204,7 +233,10 @@ impl Walk<'_> {
 
     fn for_loop(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let Some(split) = rest.iter().position(|token| token.is_word("in")) else {
-            return self.fail(block.start, "a `for` reads `{% for item in list %}`, so add `in` and the list");
+            return self.fail(
+                block.start,
+                "a `for` reads `{% for item in list %}`, so add `in` and the list",
+            );
         };
         let (targets, list) = rest.split_at(split);
         let list = list.get(1..).unwrap_or_default();
@@ -231,7 +263,8 @@ impl Walk<'_> {
         let pipe = rest.iter().position(|token| token.is_symbol("|"));
         let targets = rest.get(..assign.or(pipe).unwrap_or(rest.len())).unwrap_or_default();
         if let Some(dot) = targets.iter().find(|token| token.is_symbol(".")) {
-            return self.fail(dot.at, "only a plain name can be set, so write `{% set name = … %}`");
+            return self
+                .fail(dot.at, "only a plain name can be set, so write `{% set name = … %}`");
         }
         let Some(assign) = assign else {
             // `{% set name %}…{% endset %}`, perhaps with filters.
@@ -239,7 +272,8 @@ impl Walk<'_> {
             self.declare(targets, false);
             return self.push(block, Tag::Set, Vec::new());
         };
-        let found = self.expression(block, rest.get(assign + 1..).unwrap_or_default(), false, true)?;
+        let found =
+            self.expression(block, rest.get(assign + 1..).unwrap_or_default(), false, true)?;
         self.declare(targets, found.makes_lists());
         Ok(())
     }
@@ -254,7 +288,8 @@ impl Walk<'_> {
 
     fn macro_block(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let Some((name, parameters)) = rest.split_first() else {
-            return self.fail(block.start, "a macro needs a name, as in `{% macro price(amount) %}`");
+            return self
+                .fail(block.start, "a macro needs a name, as in `{% macro price(amount) %}`");
         };
         if self.open.iter().any(|open| open.tag == Tag::Macro) {
             return self.fail(block.start, "a macro cannot stand inside a macro, so move it out");
@@ -268,10 +303,16 @@ impl Walk<'_> {
     }
 
     /// `{% abort "reason" %}` becomes a call of the function with that name.
-    fn abort(&mut self, block: &Block<'_>, first: &Token<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
+    fn abort(
+        &mut self,
+        block: &Block<'_>,
+        first: &Token<'_>,
+        rest: &[Token<'_>],
+    ) -> Result<(), TemplateError> {
         self.expression(block, rest, false, false)?;
         let after = first.at + first.text.len();
-        let closing = self.source.get(block.inner.end..).and_then(|rest| rest.find("%}")).unwrap_or_default();
+        let closing =
+            self.source.get(block.inner.end..).and_then(|rest| rest.find("%}")).unwrap_or_default();
         let closing = block.inner.end + closing;
         self.edits.push(Edit { range: block.start..block.start + 2, text: "{{".to_owned() });
         self.edits.push(Edit { range: after..after, text: "(".to_owned() });
@@ -309,7 +350,9 @@ impl Walk<'_> {
         found.found.retain(|one| self.local(one.root()).is_none());
         for one in &found.found {
             let guarded = |guard: &String| expression::covers(guard, &one.path);
-            let fallback = condition || one.fallback || self.open.iter().any(|open| open.guards.iter().any(guarded));
+            let fallback = condition
+                || one.fallback
+                || self.open.iter().any(|open| open.guards.iter().any(guarded));
             self.uses.push(Use { path: one.path.clone(), fallback });
         }
         Ok(found)
@@ -325,9 +368,14 @@ fn unknown_tag(name: &str) -> String {
         "include" | "import" | "from" | "extends" | "block" => {
             format!("a template stands alone, so replace `{name}` by the text itself")
         }
-        "autoescape" => "values are always escaped, so remove `autoescape` and mark trusted HTML with `| safe`".into(),
+        "autoescape" => {
+            "values are always escaped, so remove `autoescape` and mark trusted HTML with `| safe`"
+                .into()
+        }
         "filter" => "there is no `filter` block, so write `{{ value | upper }}`".into(),
         "endraw" => "this `endraw` closes nothing, so remove it".into(),
-        other => format!("there is no tag `{other}`, so use `if`, `for`, `set`, `with`, `macro`, `raw` or `abort`"),
+        other => format!(
+            "there is no tag `{other}`, so use `if`, `for`, `set`, `with`, `macro`, `raw` or `abort`"
+        ),
     }
 }

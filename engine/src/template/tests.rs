@@ -46,35 +46,68 @@ fn says_what_it_should() {
         ("Hello {{ customer.nothing | default('there') }}!", "Hello there!"),
         ("Hello {{ customer.empty | default('there') }}!", "Hello there!"),
         ("Hello {{ customer.nick or 'there' }}!", "Hello there!"),
-        ("{{ customer.age }} {{ customer.score }} {{ customer.vip }} {{ customer.nothing }}.", "80 12.5 true ."),
+        (
+            "{{ customer.age }} {{ customer.score }} {{ customer.vip }} {{ customer.nothing }}.",
+            "80 12.5 true .",
+        ),
         ("[{{ nope.deep.er }}{{ customer.nothing.deep }}{{ nope['a'][0].b }}]", "[]"),
         ("{{ 'a' ~ customer.nothing ~ customer.nope ~ 1 }}", "a1"),
         ("{{ event.properties.total | number(2) }}", "1,234.50"),
         ("{{ event.properties.total | number(2, '.', ',') }}", "1.234,50"),
-        ("{{ 1234567 | number }} {{ -1000 | number }} {{ '12' | number(1) }} {{ nope | number }}", "1,234,567 -1,000 12.0 "),
+        (
+            "{{ 1234567 | number }} {{ -1000 | number }} {{ '12' | number(1) }} {{ nope | number }}",
+            "1,234,567 -1,000 12.0 ",
+        ),
         ("{{ -0.001 | number(2) }}", "0.00"),
         ("{{ 10 / 2 }} {{ 7 // 2 }} {{ 1 + 1 }}", "5 3 2"),
         ("{{ event.properties.count }} item{{ event.properties.count | pluralize }}", "1 item"),
-        ("{{ 2 }} item{{ 2 | pluralize }}, cit{{ 2 | pluralize('y', 'ies') }}, box{{ 3 | pluralize('es') }}", "2 items, cities, boxes"),
+        (
+            "{{ 2 }} item{{ 2 | pluralize }}, cit{{ 2 | pluralize('y', 'ies') }}, box{{ 3 | pluralize('es') }}",
+            "2 items, cities, boxes",
+        ),
         ("{{ customer.joined | date }}", "5 March 2026"),
         ("{{ customer.joined | date('%-d %B %Y %H:%M', 'Asia/Tokyo') }}", "5 March 2026 19:00"),
         ("{{ customer.born | date('%a %-d.%-m.') }}[{{ nope | date }}]", "Mon 24.12.[]"),
         ("{{ 0 | date('%Y') }} {{ 1772704800000 | date('%Y-%m-%d') }}", "1970 2026-03-05"),
-        ("{{ customer.tags | join(', ') }}|{{ customer.tags | unique | sort | join }}", "b, a, b|ab"),
+        (
+            "{{ customer.tags | join(', ') }}|{{ customer.tags | unique | sort | join }}",
+            "b, a, b|ab",
+        ),
         ("{{ event.properties.items | join(' + ', 'name') }}", "Tea + Cup & saucer"),
-        ("{{ customer.tags | first }}{{ customer.tags | last }}{{ customer.tags | length }}{{ nope | length }}", "bb30"),
+        (
+            "{{ customer.tags | first }}{{ customer.tags | last }}{{ customer.tags | length }}{{ nope | length }}",
+            "bb30",
+        ),
         ("{{ customer.tags | reverse | join }} {{ 'abc' | reverse }}", "bab cba"),
-        ("{{ 'hello wORLD' | title }} {{ 'hELLO' | capitalize }} {{ ' x ' | trim }}", "Hello World Hello x"),
-        ("{{ 'a long sentence' | truncate(8) }}|{{ 'short' | truncate(5) }}|{{ 'abcdef' | truncate(3, '') }}", "a long…|short|abc"),
+        (
+            "{{ 'hello wORLD' | title }} {{ 'hELLO' | capitalize }} {{ ' x ' | trim }}",
+            "Hello World Hello x",
+        ),
+        (
+            "{{ 'a long sentence' | truncate(8) }}|{{ 'short' | truncate(5) }}|{{ 'abcdef' | truncate(3, '') }}",
+            "a long…|short|abc",
+        ),
         ("{{ 'aXa' | replace('a', 'b') }}{{ 'a' | replace('', 'b') }}", "bXba"),
-        ("{{ 12.345 | round(1) }} {{ 12.5 | round }} {{ '7' | int }} {{ -3 | abs }} {{ nope | round }}", "12.3 13 7 3 "),
+        (
+            "{{ 12.345 | round(1) }} {{ 12.5 | round }} {{ '7' | int }} {{ -3 | abs }} {{ nope | round }}",
+            "12.3 13 7 3 ",
+        ),
         ("{{ 'a b&c' | urlencode }} {{ customer.tags | tojson }}", "a%20b%26c [\"b\",\"a\",\"b\"]"),
-        ("{% for item in event.properties.items %}{{ loop.index }}:{{ item.name }} {% endfor %}", "1:Tea 2:Cup & saucer "),
+        (
+            "{% for item in event.properties.items %}{{ loop.index }}:{{ item.name }} {% endfor %}",
+            "1:Tea 2:Cup & saucer ",
+        ),
         ("{% for item in nope.items %}x{% else %}none{% endfor %}", "none"),
         ("{% if customer.plan in ['pro', 'team'] %}yes{% endif %}", "yes"),
-        ("{% if nope == none and customer.nothing is none and customer.plan is not none %}yes{% endif %}", "yes"),
+        (
+            "{% if nope == none and customer.nothing is none and customer.plan is not none %}yes{% endif %}",
+            "yes",
+        ),
         ("{% if customer.nothing is defined %}no{% else %}yes{% endif %}", "yes"),
-        ("{% macro price(amount, sign='€') %}{{ amount | number(2) }} {{ sign }}{% endmacro %}{{ price(5) }}", "5.00 €"),
+        (
+            "{% macro price(amount, sign='€') %}{{ amount | number(2) }} {{ sign }}{% endmacro %}{{ price(5) }}",
+            "5.00 €",
+        ),
         ("{% set total = 0 %}{% set total = total + 2 %}{{ total }}", "2"),
         ("{% set x %}a{{ customer.first_name }}{% endset %}{{ x | upper }}", "AANN"),
         ("{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}", "3"),
@@ -89,11 +122,20 @@ fn says_what_it_should() {
 
 #[test]
 fn html_escapes_unless_told_that_it_is_safe() {
-    assert_eq!(render("{{ customer.html }} & '{{ \"'\" }}'", Target::Html), "Ann &lt;b&gt; & '&#39;'");
+    assert_eq!(
+        render("{{ customer.html }} & '{{ \"'\" }}'", Target::Html),
+        "Ann &lt;b&gt; & '&#39;'"
+    );
     assert_eq!(render("{{ customer.html | safe }}", Target::Html), "Ann <b>");
     assert_eq!(render("{{ customer.html | upper }}", Target::Html), "ANN &lt;B&gt;");
-    assert_eq!(render("{{ customer.html | e }}{{ customer.html | default('x') }}", Target::Html), "Ann &lt;b&gt;Ann &lt;b&gt;");
-    assert_eq!(render("{% set x %}<i>{{ customer.html }}</i>{% endset %}{{ x }}", Target::Html), "<i>Ann &lt;b&gt;</i>");
+    assert_eq!(
+        render("{{ customer.html | e }}{{ customer.html | default('x') }}", Target::Html),
+        "Ann &lt;b&gt;Ann &lt;b&gt;"
+    );
+    assert_eq!(
+        render("{% set x %}<i>{{ customer.html }}</i>{% endset %}{{ x }}", Target::Html),
+        "<i>Ann &lt;b&gt;</i>"
+    );
     assert_eq!(render("{{ '<br>' | safe ~ customer.html }}", Target::Html), "<br>Ann &lt;b&gt;");
     assert_eq!(render("{{ [customer.html] }}", Target::Html), "[&quot;Ann &lt;b&gt;&quot;]");
     let script = render("<script>x = {{ customer.odd | tojson }}</script>", Target::Html);
@@ -108,9 +150,18 @@ fn text_is_left_alone() {
 #[test]
 fn urls_take_values_only_as_values() {
     let url = |source| render(source, Target::Url);
-    assert_eq!(url("https://x.io/?n={{ customer.html }}&t={{ event.properties.total }}"), "https://x.io/?n=Ann%20%3Cb%3E&t=1234.5");
-    assert_eq!(url("/{{ 'ä/../?' }}/{{ 'a b' | urlencode }}/{{ nope }}"), "/%C3%A4%2F..%2F%3F/a%20b/");
-    assert_eq!(url("{% set q %}a {{ customer.html }}{% endset %}?q={{ q }}"), "?q=a%20Ann%20%3Cb%3E");
+    assert_eq!(
+        url("https://x.io/?n={{ customer.html }}&t={{ event.properties.total }}"),
+        "https://x.io/?n=Ann%20%3Cb%3E&t=1234.5"
+    );
+    assert_eq!(
+        url("/{{ 'ä/../?' }}/{{ 'a b' | urlencode }}/{{ nope }}"),
+        "/%C3%A4%2F..%2F%3F/a%20b/"
+    );
+    assert_eq!(
+        url("{% set q %}a {{ customer.html }}{% endset %}?q={{ q }}"),
+        "?q=a%20Ann%20%3Cb%3E"
+    );
     assert_eq!(url("{{ '<' | escape }}"), "%26lt%3B");
     assert!(Template::compile("{{ x | safe }}", Target::Url).is_err());
 }
@@ -122,7 +173,15 @@ fn json_is_valid_whatever_the_values_are() {
     let template = compiled(source, Target::Json);
     assert!(!compiled("{\"a\": \"{{ x }}\"}", Target::Json).can_refuse());
     let odd = ann()["customer"]["odd"].clone();
-    for name in [odd, json!(null), json!(80.0), json!({"a": [1, {"b": null}]}), json!([]), json!(true), json!("\u{2028}{{ x }}")] {
+    for name in [
+        odd,
+        json!(null),
+        json!(80.0),
+        json!({"a": [1, {"b": null}]}),
+        json!([]),
+        json!(true),
+        json!("\u{2028}{{ x }}"),
+    ] {
         let context = json!({"customer": {"name": name, "tags": ["x", null]}, "event": {"properties": {"total": name}}});
         let parsed: Json = serde_json::from_str(&template.render(&context).unwrap()).unwrap();
         let expected = if name == json!(80.0) { json!(80) } else { name.clone() };
@@ -142,7 +201,8 @@ fn json_holds_through_loops_sets_and_macros() {
         event.properties.items %}{{ item.name }}{% if not loop.last %},{% endif %}{% endfor %}]}";
     let parsed: Json = serde_json::from_str(&render(source, Target::Json)).unwrap();
     assert_eq!(parsed, json!({"hello": "Hi \"Ann <b>\"", "list": ["Tea", "Cup & saucer"]}));
-    let refused = try_render("{\"a\": {% if customer.vip %}oops{% endif %} }", Target::Json).unwrap_err();
+    let refused =
+        try_render("{\"a\": {% if customer.vip %}oops{% endif %} }", Target::Json).unwrap_err();
     assert!(matches!(refused, Refusal::Failed { .. }), "{refused}");
     let error = Template::compile("{\"a\": {{ x }},}", Target::Json).unwrap_err();
     assert!(error.message.contains("check commas"), "{error}");
@@ -153,10 +213,19 @@ fn aborts_with_its_reason() {
     let aborted = |reason: &str| Err(Refusal::Aborted { reason: reason.into() });
     assert_eq!(try_render("{% abort \"no cart\" %}", Target::Html), aborted("no cart"));
     assert_eq!(try_render("{{ abort('no cart') }}", Target::Json), aborted("no cart"));
-    assert_eq!(try_render("{%- abort 'for ' ~ customer.plan -%}", Target::Text), aborted("for pro"));
+    assert_eq!(
+        try_render("{%- abort 'for ' ~ customer.plan -%}", Target::Text),
+        aborted("for pro")
+    );
     assert_eq!(try_render("{% abort %}", Target::Url), aborted("no reason given"));
-    assert_eq!(try_render("{{ customer.nick or abort('no nick') }}", Target::Text), aborted("no nick"));
-    assert_eq!(try_render("{% macro m() %}{% abort 'deep' %}{% endmacro %}{{ m() }}", Target::Html), aborted("deep"));
+    assert_eq!(
+        try_render("{{ customer.nick or abort('no nick') }}", Target::Text),
+        aborted("no nick")
+    );
+    assert_eq!(
+        try_render("{% macro m() %}{% abort 'deep' %}{% endmacro %}{{ m() }}", Target::Html),
+        aborted("deep")
+    );
     assert_eq!(text("{% if not customer %}{% abort 'no' %}{% endif %}ok"), "ok");
 }
 
@@ -208,7 +277,10 @@ fn mistakes_say_where_they_are_and_what_to_do() {
 fn knows_its_variables() {
     let cases: [(&str, &[&str]); 19] = [
         ("plain", &[]),
-        ("{{ customer.first_name | default('x') }} {{ event.properties.total }}", &["customer.first_name?", "event.properties.total"]),
+        (
+            "{{ customer.first_name | default('x') }} {{ event.properties.total }}",
+            &["customer.first_name?", "event.properties.total"],
+        ),
         ("{{ b }}{{ a }}{{ b | default('x') }}", &["a", "b"]),
         ("{{ a.b | upper | default('x') }}{{ c or d }}", &["a.b?", "c?", "d"]),
         ("{% if a.b %}{{ a.b }}{{ a.c }}{% endif %}", &["a.b?", "a.c"]),
@@ -216,20 +288,33 @@ fn knows_its_variables() {
         ("{% if a %}{% elif b == c.d %}{{ b }}{% endif %}", &["a?", "b?", "c.d?"]),
         ("{% if a.b.c %}{{ a.b }}{% endif %}{{ a.b.c }}", &["a.b?", "a.b.c"]),
         ("{{ a if a else b }}", &["a?", "b"]),
-        ("{% for x in a.list %}{{ x.name }}{{ loop.index }}{{ y }}{% endfor %}{{ x }}", &["a.list", "x", "y"]),
+        (
+            "{% for x in a.list %}{{ x.name }}{{ loop.index }}{{ y }}{% endfor %}{{ x }}",
+            &["a.list", "x", "y"],
+        ),
         ("{% for x in a.list %}{{ x }}{% else %}none{% endfor %}", &["a.list?"]),
         ("{% for k, v in a if v > b %}{{ k }}{% endfor %}", &["a", "b?"]),
         ("{% set n = a.b %}{{ n }}{{ n.c }}", &["a.b"]),
         ("{{ n }}{% set n %}{{ a | trim }}{% endset %}{{ n }}", &["a", "n"]),
         ("{% with n = a %}{{ n }}{% endwith %}{{ n }}", &["a", "n"]),
-        ("{% macro m(x, y=a) %}{{ x }}{{ y }}{{ z }}{% endmacro %}{{ m(b, y=c) }}", &["a", "b", "c", "z"]),
+        (
+            "{% macro m(x, y=a) %}{{ x }}{{ y }}{{ z }}{% endmacro %}{{ m(b, y=c) }}",
+            &["a", "b", "c", "z"],
+        ),
         ("{{ a['b'][0]['c d'] }}{{ a.b.0 }}{{ d[e] }}", &["a.b.0", "a.b.0.c d", "d", "e"]),
-        ("{{ 'a.b' ~ x }}{% raw %}{{ no }}{% endraw %}{# {{ no }} #}{% abort no_more %}", &["no_more", "x"]),
-        ("{{ a | default(b) | replace(c, 'x') }}{{ a is defined and d is not none }}", &["a", "b", "c", "d"]),
+        (
+            "{{ 'a.b' ~ x }}{% raw %}{{ no }}{% endraw %}{# {{ no }} #}{% abort no_more %}",
+            &["no_more", "x"],
+        ),
+        (
+            "{{ a | default(b) | replace(c, 'x') }}{{ a is defined and d is not none }}",
+            &["a", "b", "c", "d"],
+        ),
     ];
     for (source, expected) in cases {
         let template = compiled(source, Target::Html);
-        let mark = |one: &Variable| format!("{}{}", one.path, if one.has_fallback { "?" } else { "" });
+        let mark =
+            |one: &Variable| format!("{}{}", one.path, if one.has_fallback { "?" } else { "" });
         let found: Vec<String> = template.variables().iter().map(mark).collect();
         assert_eq!(found, expected, "{source}");
     }
@@ -238,19 +323,34 @@ fn knows_its_variables() {
 #[test]
 fn knows_whether_it_can_refuse() {
     for source in [
-        "text", "", "{{ customer.first_name }}", "{{ a.b | default('x') | upper }}", "{{ 'x' }}{# {{ abort() }} #}", "{{ a | title | length }}",
+        "text",
+        "",
+        "{{ customer.first_name }}",
+        "{{ a.b | default('x') | upper }}",
+        "{{ 'x' }}{# {{ abort() }} #}",
+        "{{ a | title | length }}",
         "{% if a.b == 'x' and not c is defined %}{{ a }}{% elif d %}{% else %}{% endif %}",
     ] {
         assert!(!compiled(source, Target::Html).can_refuse(), "{source}");
-        let hostile = [json!([1]), json!({"b": [{}]}), json!("x"), json!(1.5), json!(true), json!(null)];
+        let hostile =
+            [json!([1]), json!({"b": [{}]}), json!("x"), json!(1.5), json!(true), json!(null)];
         for value in hostile {
             let context = json!({"customer": value, "a": value, "c": value, "d": value});
             assert!(compiled(source, Target::Html).render(&context).is_ok(), "{source}");
         }
     }
     for source in [
-        "{% abort %}", "{{ abort('x') }}", "{{ a or abort('x') }}", "{{ a + 1 }}", "{{ a | date }}", "{{ a | upper(1) }}",
-        "{% for x in a %}{% endfor %}", "{{ a | default(b) }}", "{% set a = 1 %}", "{% if a in b %}{% endif %}", "{{ a(b) }}",
+        "{% abort %}",
+        "{{ abort('x') }}",
+        "{{ a or abort('x') }}",
+        "{{ a + 1 }}",
+        "{{ a | date }}",
+        "{{ a | upper(1) }}",
+        "{% for x in a %}{% endfor %}",
+        "{{ a | default(b) }}",
+        "{% set a = 1 %}",
+        "{% if a in b %}{% endif %}",
+        "{{ a(b) }}",
     ] {
         if let Ok(template) = Template::compile(source, Target::Html) {
             assert!(template.can_refuse(), "{source}");
@@ -269,17 +369,22 @@ fn survives(source: String, target: Target) -> Result<Result<String, Refusal>, T
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap();
     let (result, took) = thread.join().unwrap();
     assert!(took < Duration::from_secs(1), "{short} took {took:?}");
-    println!("{took:?} {short} {}", match &result {
-        Ok(Ok(text)) => format!("{} bytes", text.len()),
-        Ok(Err(refusal)) => refusal.to_string(),
-        Err(error) => error.to_string(),
-    });
+    println!(
+        "{took:?} {short} {}",
+        match &result {
+            Ok(Ok(text)) => format!("{} bytes", text.len()),
+            Ok(Err(refusal)) => refusal.to_string(),
+            Err(error) => error.to_string(),
+        }
+    );
     result
 }
 
 #[test]
 fn what_overflows_the_stack_is_refused_before_parsing() {
-    let nest = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+    let nest = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
     for source in [
         format!("{{{{ 1{} }}}}", "+1".repeat(16_000)),
         format!("{{{{ 1{} }}}}", "+1".repeat(2_000)),
@@ -310,7 +415,8 @@ fn what_overflows_the_stack_is_refused_before_parsing() {
 
 #[test]
 fn what_the_limits_allow_fits_the_stack() {
-    let deep = format!("{}{}{}", "(".repeat(32), "1".to_owned() + &"**1".repeat(160), ")".repeat(32));
+    let deep =
+        format!("{}{}{}", "(".repeat(32), "1".to_owned() + &"**1".repeat(160), ")".repeat(32));
     let brackets = format!("{}{}{}", "[".repeat(32), "not ".repeat(160) + "a", "]".repeat(32));
     let minus = format!("{}{}a{}", "[".repeat(32), "- ".repeat(160), "]".repeat(32));
     let ternary = format!("a{}", " if a else a".repeat(100));
@@ -319,14 +425,26 @@ fn what_the_limits_allow_fits_the_stack() {
         for target in [Target::Html, Target::Json] {
             let ifs = 31;
             let elifs = "{% elif b %}".repeat(64);
-            let source = format!("{}{elifs}{{% else %}}{{{{ {inner} }}}}{}", "{% if a is none %}{% if a %}".repeat(ifs / 2), "{% endif %}".repeat(ifs / 2 * 2));
+            let source = format!(
+                "{}{elifs}{{% else %}}{{{{ {inner} }}}}{}",
+                "{% if a is none %}{% if a %}".repeat(ifs / 2),
+                "{% endif %}".repeat(ifs / 2 * 2)
+            );
             let result = survives(source, target);
             assert!(result.is_ok(), "{result:?}");
         }
     }
-    for wrap in ["{% for i in range(1) %}|{% endfor %}", "{% set x %}|{% endset %}", "{% with x = 1 %}|{% endwith %}"] {
+    for wrap in [
+        "{% for i in range(1) %}|{% endfor %}",
+        "{% set x %}|{% endset %}",
+        "{% with x = 1 %}|{% endwith %}",
+    ] {
         let (open, close) = wrap.split_once('|').unwrap();
-        assert!(survives(format!("{}x{}", open.repeat(32), close.repeat(32)), Target::Html).unwrap().is_ok());
+        assert!(
+            survives(format!("{}x{}", open.repeat(32), close.repeat(32)), Target::Html)
+                .unwrap()
+                .is_ok()
+        );
     }
 }
 
@@ -359,7 +477,10 @@ fn bombs_are_refused_quickly() {
         format!("{{% set x = [1] %}}{}{{{{ x }}}}", "{% set x = [x, x] %}".repeat(40)),
         format!("{{% set x = [1] %}}{}{{{{ x }}}}", "{% set x = x + x %}".repeat(60)),
         format!("{{% set x = [1] %}}{}{{{{ x == y }}}}", "{% set x = x, x %}".repeat(60)),
-        format!("{{% set x = 'x' %}}{}{{{{ x }}}}", "{% set x %}{{ x }}{{ x }}{% endset %}".repeat(40)),
+        format!(
+            "{{% set x = 'x' %}}{}{{{{ x }}}}",
+            "{% set x %}{{ x }}{{ x }}{% endset %}".repeat(40)
+        ),
         "{% macro m(x) %}{{ x }}{{ m(x) }}{% endmacro %}{{ m(1) }}".into(),
         "{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}".into(),
         "{% macro m(f) %}{{ [f, f] }}{% endmacro %}{{ m([1]) }}".into(),
@@ -382,7 +503,11 @@ fn bombs_are_refused_quickly() {
 
 #[test]
 fn loud_formats_stay_small() {
-    for source in ["{{ customer.joined | date('%99999999999d') }}", "{{ customer.joined | date('%255d%255Y%Q%q%:::z') }}", "{{ 1e300 | number(999999) }}"] {
+    for source in [
+        "{{ customer.joined | date('%99999999999d') }}",
+        "{{ customer.joined | date('%255d%255Y%Q%q%:::z') }}",
+        "{{ 1e300 | number(999999) }}",
+    ] {
         if let Ok(Ok(text)) = survives(source.into(), Target::Text) {
             assert!(text.len() < 10_000, "{source} made {}", text.len());
         }
@@ -401,7 +526,10 @@ fn long_output_is_too_long() {
 fn deep_contexts_are_cut_off() {
     let deep = (0..1_000).fold(json!(1), |inner, _| json!({ "a": [inner] }));
     let template = compiled("{{ a }}{{ a | tojson }}{{ a == a }}", Target::Json);
-    let render = move || template.render(&deep).map_err(|refusal| refusal.to_string()).map(|text| text.len());
-    let result = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(render).unwrap().join();
+    let render = move || {
+        template.render(&deep).map_err(|refusal| refusal.to_string()).map(|text| text.len())
+    };
+    let result =
+        std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(render).unwrap().join();
     assert!(result.is_ok(), "{result:?}");
 }
