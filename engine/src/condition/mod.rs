@@ -17,6 +17,8 @@ pub mod count;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words_tests;
 
 pub use count::tally;
 pub use eval::{holds, holds_for};

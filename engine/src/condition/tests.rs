@@ -58,7 +58,7 @@ impl History for Memory {
     }
 }
 
-struct World {
+pub(super) struct World {
     project: Project,
     customer: Customer,
     memory: Memory,
@@ -68,7 +68,7 @@ struct World {
 }
 
 impl World {
-    fn new(now: &str) -> World {
+    pub(super) fn new(now: &str) -> World {
         World {
             project: project(),
             customer: Customer::default(),
@@ -79,13 +79,13 @@ impl World {
         }
     }
 
-    fn with(mut self, key: &str, value: Json) -> World {
+    pub(super) fn with(mut self, key: &str, value: Json) -> World {
         let value = Value::from_json(&value).unwrap();
         self.customer.attributes.insert(key.into(), Attribute { value, changed: Timestamp(0) });
         self
     }
 
-    fn event(mut self, name: &str, when: &str, properties: Json) -> World {
+    pub(super) fn event(mut self, name: &str, when: &str, properties: Json) -> World {
         let position = self.memory.properties.len() as u64;
         self.memory.properties.insert(position, properties);
         let series = self.customer.series.entry(event_key(name)).or_insert_with(Series::default);
@@ -110,7 +110,7 @@ impl World {
         self
     }
 
-    fn situation(&self) -> Situation<'_> {
+    pub(super) fn situation(&self) -> Situation<'_> {
         Situation {
             project: &self.project,
             id: CustomerId(7),
@@ -131,15 +131,15 @@ impl World {
     }
 }
 
-fn node(ask: Ask) -> Condition {
+pub(super) fn node(ask: Ask) -> Condition {
     Condition { pointer: Arc::from(""), ask }
 }
 
-fn attribute(key: &str, test: Test) -> Ask {
+pub(super) fn attribute(key: &str, test: Test) -> Ask {
     Ask::Attribute { key: key.into(), test }
 }
 
-fn events(name: &str, test: EventTest, window: Window) -> Ask {
+pub(super) fn events(name: &str, test: EventTest, window: Window) -> Ask {
     Ask::Event {
         event: event_key(name),
         name: name.into(),
@@ -150,11 +150,11 @@ fn events(name: &str, test: EventTest, window: Window) -> Ask {
     }
 }
 
-fn last(amount: u32, unit: Unit) -> Window {
+pub(super) fn last(amount: u32, unit: Unit) -> Window {
     Window::Last { amount, unit }
 }
 
-fn at_least(n: u64) -> EventTest {
+pub(super) fn at_least(n: u64) -> EventTest {
     EventTest::Count(Count::AtLeast { n })
 }
 
@@ -164,7 +164,7 @@ fn pass(test: &Test, value: Json) -> bool {
     passes(test, Value::from_json(&value).as_ref(), &s)
 }
 
-fn text(op: TextOp, values: &[&str]) -> Test {
+pub(super) fn text(op: TextOp, values: &[&str]) -> Test {
     Test::Text { op, values: values.iter().map(|value| fold(value)).collect(), match_case: false }
 }
 
@@ -343,7 +343,7 @@ fn pdf() -> Option<Box<Condition>> {
     Some(Box::new(node(Ask::Property { path: "format".into(), test })))
 }
 
-fn exports(test: EventTest, window: Window, exclude_trigger: bool) -> Ask {
+pub(super) fn exports(test: EventTest, window: Window, exclude_trigger: bool) -> Ask {
     Ask::Event {
         event: event_key("export"),
         name: "export".into(),
