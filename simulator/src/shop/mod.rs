@@ -5,10 +5,12 @@
 //! events and the same ids.
 
 mod dice;
+mod outreaches;
 mod people;
 mod visit;
 
 pub use dice::Dice;
+pub use outreaches::{ONE_OFF, OUTREACHES, SEGMENTS};
 pub use people::Shopper;
 
 use std::collections::BTreeMap;
