@@ -106,11 +106,7 @@ fn dirty(shared: &Shared) -> usize {
 }
 
 /// From here on everything belongs to the next checkpoint.
-pub(crate) fn cut(
-    shared: &Shared,
-    position: u64,
-    answers: Vec<Box<dyn FnOnce() + Send>>,
-) -> Cut {
+pub(crate) fn cut(shared: &Shared, position: u64, answers: Vec<Box<dyn FnOnce() + Send>>) -> Cut {
     for partition in &shared.partitions {
         write(partition).cut();
     }

@@ -204,7 +204,13 @@ impl Enactor {
         }
         for decision in &record.ruling.decisions {
             let (at, decision) = (record.now, decision.clone());
-            self.effects.push(Published::DecisionMade { project, customer, position, at, decision });
+            self.effects.push(Published::DecisionMade {
+                project,
+                customer,
+                position,
+                at,
+                decision,
+            });
         }
         let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
         let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
@@ -213,7 +219,12 @@ impl Enactor {
         }
         for delivery in applied.changed {
             let (id, state) = (delivery.id, delivery.state.clone());
-            self.effects.push(Published::DeliveryChanged { project, customer, delivery: id, state });
+            self.effects.push(Published::DeliveryChanged {
+                project,
+                customer,
+                delivery: id,
+                state,
+            });
         }
     }
 }

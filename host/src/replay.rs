@@ -262,4 +262,3 @@ fn interrupted(delivery: &engine::delivery::Delivery) -> Fact {
     };
     Fact::Attempted { delivery: delivery.id, outcome }
 }
-

@@ -71,10 +71,7 @@ impl Durable {
             if self.gone.load(Ordering::Acquire) {
                 return false;
             }
-            durable = self
-                .moved
-                .wait(durable)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            durable = self.moved.wait(durable).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         true
     }
