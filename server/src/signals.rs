@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use engine::ids::{CustomerId, ProjectNo};
-use host::published::Published;
+use host::Published;
 use tokio::sync::{Notify, broadcast};
 
 /// Events that a slow reader of the tail may be behind; then it misses some.
@@ -31,8 +31,8 @@ impl Signals {
     }
 
     /// Called by the host, from its own thread; never blocks for long.
-    pub(crate) fn publish(&self, published: Published) {
-        match &published {
+    pub(crate) fn publish(&self, published: &Published) {
+        match published {
             Published::DeliveryDue => self.due.notify_one(),
             Published::InboxChanged { project, customer } => self.wake((*project, *customer)),
             Published::ProjectChanged { project } => self.wake_project(*project),
@@ -42,7 +42,7 @@ impl Signals {
             | Published::LaunchAdvanced { .. } => {}
         }
         // No reader is no fault.
-        let _ = self.tail.send(published);
+        let _ = self.tail.send(published.clone());
     }
 
     /// The live tail from here on.

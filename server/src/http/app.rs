@@ -8,10 +8,14 @@ use anyhow::Context as _;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use channels::Channels;
+use engine::apply::properties_in;
 use engine::customer::Customer;
+use engine::decision::SkipReason;
+use engine::delivery::{self, Delivery, Ready};
 use engine::fact::Names;
 use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::{Project, ProjectChange};
+use engine::situation::History;
 use engine::time::Timestamp;
 use host::Host;
 use host::command::{Accepted, Command, Refused, Submission, SubmitError};
@@ -164,13 +168,12 @@ impl App {
 
     /// The number of a project.
     pub(crate) fn project_no(&self, id: &str) -> Option<ProjectNo> {
-        self.projects().iter().find(|project| project.id == id).map(|project| project.no)
+        self.host.project_by_id(id).map(|project| project.no)
     }
 
     /// Make a project with the next free number.
     pub(crate) async fn create_project(&self, id: &str) -> ApiResult<ProjectNo> {
-        let last = self.projects().iter().map(|project| project.no.0).max().unwrap_or(0);
-        let no = ProjectNo(last + 1);
+        let no = self.host.next_project_no();
         let change = ProjectChange::Created { id: id.to_owned() };
         self.submit_one(no, Command::Change(change)).await?;
         Ok(no)
@@ -178,19 +181,18 @@ impl App {
 
     /// The customer that these names mean, merged guests followed.
     pub(crate) fn resolve(&self, project: ProjectNo, names: &Names) -> Option<CustomerId> {
-        self.host.resolve(project, names)
+        let user = names.user_id.as_ref().map(|name| CustomerId::of_user(project, name));
+        let guest = names.anonymous_id.as_ref().map(|name| CustomerId::of_guest(project, name));
+        let found = [user, guest].into_iter().flatten();
+        // By the id and not by the name: a user and a guest may be called the same.
+        found.map(|id| id.to_string()).find_map(|id| self.host.resolve(project, &id))
     }
 
     /// The customer an address of the API means: `cus_…`, a user id, or an anonymous id.
     pub(crate) fn find_customer(&self, project: ProjectNo, text: &str) -> ApiResult<CustomerId> {
-        let missing = || ApiError::not_found("customer", text);
-        let by_user = Names { user_id: Some(text.to_owned()), anonymous_id: None };
-        let by_guest = Names { user_id: None, anonymous_id: Some(text.to_owned()) };
-        let by_id = text.parse().ok().filter(|id| self.customer(project, *id).is_some());
-        by_id
-            .or_else(|| self.resolve(project, &by_user))
-            .or_else(|| self.resolve(project, &by_guest))
-            .ok_or_else(missing)
+        self.host
+            .resolve(project, text)
+            .ok_or_else(|| ApiError::not_found("customer", text))
     }
 
     /// A customer as they are now.
@@ -200,13 +202,58 @@ impl App {
 
     /// Decisions so far, per outreach.
     pub(crate) fn counts(&self, project: ProjectNo) -> BTreeMap<OutreachNo, Counts> {
-        let counters = self.host.counters(project);
+        let counters = self.host.counts(project);
         let view = |counts: host::Counts| Counts {
             sends: counts.sends,
             skips: counts.skips,
             latest: counts.latest.map(Timestamp::to_rfc3339),
         };
         counters.into_iter().map(|(no, counts)| (no, view(counts))).collect()
+    }
+
+    /// What lies in a customer's inbox, rendered. An item that does not render is left out; it
+    /// stays in the inbox until it expires.
+    pub(crate) async fn inbox(
+        &self,
+        project: ProjectNo,
+        customer: CustomerId,
+    ) -> ApiResult<Vec<(Delivery, Ready)>> {
+        let own = self.project(project)?;
+        self.ask(move |host| {
+            let Some(found) = host.customer(project, customer) else { return Vec::new() };
+            let now = host.now();
+            let history = Past { host, project, customer };
+            let mut items = Vec::new();
+            for delivery in delivery::inbox(&own, &found, now) {
+                match delivery::ready(&own, customer, &found, delivery, now, &history) {
+                    Ok(ready) => items.push((delivery.clone(), ready)),
+                    Err(reason) => {
+                        tracing::warn!(delivery.id = %delivery.id, %reason, "not shown");
+                    }
+                }
+            }
+            items
+        })
+        .await
+    }
+
+    /// A delivery ready to leave, or the reason why it may not.
+    pub(crate) async fn ready(
+        &self,
+        project: ProjectNo,
+        customer: CustomerId,
+        delivery: &Delivery,
+    ) -> ApiResult<Result<Ready, SkipReason>> {
+        let own = self.project(project)?;
+        let delivery = delivery.clone();
+        self.ask(move |host| {
+            let Some(found) = host.customer(project, customer) else {
+                return Err(SkipReason::NoAddress);
+            };
+            let history = Past { host, project, customer };
+            delivery::ready(&own, customer, &found, &delivery, host.now(), &history)
+        })
+        .await
     }
 
     /// A place among the open streams, held as long as the stream is.
@@ -259,5 +306,26 @@ impl App {
         })
         .await
         .context("closing the data folder")?
+    }
+}
+
+/// The properties of past events of one customer, read from their timeline.
+struct Past<'a> {
+    host: &'a Host,
+    project: ProjectNo,
+    customer: CustomerId,
+}
+
+impl History for Past<'_> {
+    fn properties(&self, position: u64, event_key: u64) -> serde_json::Value {
+        let Some(project) = self.host.project(self.project) else { return serde_json::Value::Null };
+        let page = self.host.timeline(self.project, self.customer, Some(position + 1), 1);
+        let entries = page.map(|page| page.items).unwrap_or_default();
+        entries
+            .iter()
+            .filter(|entry| entry.position == position)
+            .map(|entry| properties_in(&project, &entry.fact, event_key))
+            .find(|properties| !properties.is_null())
+            .unwrap_or(serde_json::Value::Null)
     }
 }

@@ -6,6 +6,7 @@ use engine::delivery::TriggerRef;
 use engine::ids::CustomerId;
 use engine::project::Project;
 use engine::time::Timestamp;
+use host::query::decisions::{DecisionFilter, DecisionLine, OutcomeFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -13,9 +14,9 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::Team;
-use super::error::{ApiResult, ProblemDetails};
+use super::error::{ApiError, ApiResult, Code, ProblemDetails};
 use super::outreaches::find;
-use super::query::{Page, Params, page_size, read_cursor};
+use super::query::{Page, Params, page_size, read_cursor, read_time};
 
 /// The routes of this room.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -82,6 +83,10 @@ pub struct DecisionQuery {
     outcome: Option<OutcomeWord>,
     /// Only those that this gate refused.
     gate: Option<String>,
+    /// Only at this moment or after it.
+    from: Option<String>,
+    /// Only before this moment.
+    to: Option<String>,
     /// Where the page before ended.
     cursor: Option<String>,
     /// How many, 1 to 200; 50 when left out.
@@ -113,29 +118,38 @@ async fn list(
         .as_deref()
         .map(|text| app.find_customer(caller.project, text))
         .transpose()?;
-    let filter = host::DecisionFilter {
+    let gate = query.gate.as_deref().map(read_gate).transpose()?;
+    let outcome = match (gate, query.outcome) {
+        (Some(gate), _) => Some(OutcomeFilter::Gate(gate)),
+        (None, Some(OutcomeWord::Send)) => Some(OutcomeFilter::Send),
+        (None, Some(OutcomeWord::Skip)) => Some(OutcomeFilter::Skip),
+        (None, None) => None,
+    };
+    let filter = DecisionFilter {
         customer,
         outreach: outreach.map(|line| line.no),
-        sends: query.outcome.map(|outcome| outcome == OutcomeWord::Send),
-        gate: query.gate.as_deref().map(read_gate).transpose()?,
+        outcome,
+        from: read_time(query.from.as_deref(), "from")?,
+        to: read_time(query.to.as_deref(), "to")?,
     };
     let limit = page_size(query.limit)?;
     let before = read_cursor(query.cursor.as_deref())?;
     let no = caller.project;
     let page = app.ask(move |host| host.decisions(no, &filter, before, limit)).await?;
-    let page = page.map_err(super::error::ApiError::internal)?;
-    let view = |row: &host::DecisionRow| {
-        view(&project, row.customer, &row.decision, row.at, row.position)
+    let page = page.map_err(ApiError::internal)?;
+    let view = |line: &DecisionLine| {
+        view(&project, line.customer, &line.decision, line.at, line.position)
     };
-    Ok(Json(Page { items: page.items.iter().map(view).collect(), next: page.next.map(|at| at.to_string()) }))
+    let next = page.next.map(|position| position.to_string());
+    Ok(Json(Page { items: page.items.iter().map(view).collect(), next }))
 }
 
 fn read_gate(text: &str) -> ApiResult<engine::decision::GateName> {
     let gates = engine::decision::GateName::ALL;
     gates.into_iter().find(|gate| gate.name() == text).ok_or_else(|| {
         let names: Vec<&str> = gates.iter().map(|gate| gate.name()).collect();
-        super::error::ApiError::new(
-            super::error::Code::InvalidParameter,
+        ApiError::new(
+            Code::InvalidParameter,
             format!("gate is one of {}", names.join(", ")),
         )
     })

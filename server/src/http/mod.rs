@@ -2,14 +2,12 @@
 
 mod app;
 pub mod auth;
-mod audience;
 mod customers;
 mod decisions;
 mod deliveries;
 mod docs;
 pub mod error;
 mod events;
-mod explain;
 mod home;
 pub(crate) mod in_app;
 mod ingest;
@@ -17,6 +15,7 @@ mod outreaches;
 mod projects;
 mod query;
 mod segments;
+mod timeline;
 pub(crate) mod unsubscribe;
 
 pub use app::App;
@@ -101,9 +100,7 @@ fn rest() -> OpenApiRouter<App> {
         .merge(customers::routes())
         .merge(events::routes())
         .merge(decisions::routes())
-        .merge(deliveries::routes())
-        .merge(explain::routes())
-        .merge(audience::routes());
+        .merge(deliveries::routes());
     OpenApiRouter::with_openapi(ApiDoc::openapi()).nest("/api/v1", nouns)
 }
 

@@ -153,6 +153,9 @@ pub struct LaunchView {
     /// When the snapshot was taken; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// When it will launch by itself; absent when nothing is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<String>,
 }
 
 /// Which outreaches.
@@ -421,9 +424,15 @@ async fn launch_progress(
 fn progress(app: &App, caller: &Caller, id: &str) -> ApiResult<LaunchView> {
     let project = app.project(caller.project)?;
     let line = find(&project, id)?;
-    let (total, done, at) = app.launch_progress(caller.project, line.no);
-    let at = at.map(engine::time::Timestamp::to_rfc3339);
-    Ok(LaunchView { launches: line.launches, total, done, at })
+    let latest = app.host.launch_progress(caller.project, line.no).unwrap_or_default();
+    let scheduled_at = app.host.scheduled_launch(caller.project, id);
+    Ok(LaunchView {
+        launches: line.launches,
+        total: latest.total,
+        done: latest.done,
+        at: latest.at.map(engine::time::Timestamp::to_rfc3339),
+        scheduled_at: scheduled_at.map(engine::time::Timestamp::to_rfc3339),
+    })
 }
 
 async fn set_status(

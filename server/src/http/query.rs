@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use engine::time::{Timestamp, Zone, parse_moment_or_day};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -103,4 +104,13 @@ pub(crate) fn read_cursor<T: std::str::FromStr>(text: Option<&str>) -> Result<Op
         ApiError::new(Code::InvalidParameter, detail)
     };
     text.map(|text| text.parse().map_err(bad)).transpose()
+}
+
+/// A moment in a query.
+pub(crate) fn read_time(text: Option<&str>, name: &str) -> Result<Option<Timestamp>, ApiError> {
+    let bad = || {
+        let detail = format!("{name} is a time such as 2026-03-01T12:30:00Z");
+        ApiError::new(Code::InvalidParameter, detail)
+    };
+    text.map(|text| parse_moment_or_day(text, &Zone::utc()).ok_or_else(bad)).transpose()
 }
