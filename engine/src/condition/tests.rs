@@ -1,4 +1,5 @@
 //! Operators at their edges, on small hand-made customers.
+#![expect(clippy::needless_pass_by_value, reason = "`json!` at the call reads better")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::condition::test::{TestContext, fold, passes};
 use crate::condition::{holds, holds_for, next_turn};
-use crate::customer::{Attribute, Customer, Occurrence, Series, Tally};
+use crate::customer::{Attribute, Customer, Occurrence, Tally};
 use crate::fact::event_key;
 use crate::ids::{CustomerId, EventId, OutreachNo, ProjectNo};
 use crate::outreach::compiled::{
@@ -88,7 +89,7 @@ impl World {
     pub(super) fn event(mut self, name: &str, when: &str, properties: Json) -> World {
         let position = self.memory.properties.len() as u64;
         self.memory.properties.insert(position, properties);
-        let series = self.customer.series.entry(event_key(name)).or_insert_with(Series::default);
+        let series = self.customer.series.entry(event_key(name)).or_default();
         series.insert(Occurrence { at: at(when), position });
         self
     }

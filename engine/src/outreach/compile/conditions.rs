@@ -271,7 +271,7 @@ impl Draft<'_> {
         let known = self.project.numbers.get(id).copied();
         if known.is_none() {
             let hint = nearest(id, self.project.numbers.keys().map(String::as_str))
-                .map_or("check its id".to_owned(), |near| format!("did you mean `{near}`?"));
+                .map_or("check its id.".to_owned(), |near| format!("did you mean `{near}`?"));
             self.add(pointer, "unknown_outreach", format!("There is no outreach `{id}`; {hint}"));
         }
         known
@@ -284,7 +284,7 @@ impl Draft<'_> {
         let project = self.project;
         let Some(segment) = project.segments.get(id) else {
             let hint = nearest(id, project.segments.keys().map(String::as_str))
-                .map_or("check its id".to_owned(), |near| format!("did you mean `{near}`?"));
+                .map_or("check its id.".to_owned(), |near| format!("did you mean `{near}`?"));
             self.add(&here, "unknown_segment", format!("There is no segment `{id}`; {hint}"));
             return None;
         };
