@@ -40,7 +40,7 @@ impl Draft<'_> {
         place: Place,
         pointer: &str,
     ) -> Option<Condition> {
-        let mut left = CONDITIONS;
+        let mut left = CONDITIONS + 1;
         let fits = self.check_size(condition, pointer, 1, &mut left);
         if left == 0 {
             let message =
