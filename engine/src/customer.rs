@@ -42,7 +42,16 @@ pub struct Customer {
     /// Latest address of a page, for page rules in explanations.
     pub page: Option<String>,
     /// Property triggers that the clock alone can make true: outreach → when to look again.
-    pub wakes: BTreeMap<OutreachNo, Timestamp>,
+    pub wakes: BTreeMap<OutreachNo, Wake>,
+}
+
+/// When a property trigger is to be looked at again because of the clock alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wake {
+    /// When; `None`: the clock cannot change it.
+    pub at: Option<Timestamp>,
+    /// Whether the condition held at the latest look.
+    pub held: bool,
 }
 
 /// An attribute and when it last changed.
@@ -115,6 +124,8 @@ pub struct Tally {
     pub converted: Vec<Timestamp>,
     /// How often a claim was released or allowed again.
     pub generation: u32,
+    /// An operator allowed it again; claims and answers up to this moment no longer count.
+    pub allowed_again: Option<Timestamp>,
     /// Already matched when the outreach went live without current customers; lifted when the
     /// property condition stops holding.
     pub excluded: bool,

@@ -3,6 +3,8 @@
 //! Its changes are facts too, in one order with everything else, so each decision has a definite
 //! version of each outreach. The whole of it fits in memory and is compiled once per change.
 
+mod change;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::outreach::problem::Problem;
 use crate::time::{Timestamp, Zone};
 
 /// A project and everything compiled from it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Project {
     /// Its number.
     pub no: ProjectNo,
@@ -26,6 +28,8 @@ pub struct Project {
     pub settings: Settings,
     /// The time zone of the settings.
     pub zone: Zone,
+    /// The hours of rest of the settings.
+    pub quiet_hours: Option<crate::outreach::compiled::QuietHours>,
     /// All outreaches, by number.
     pub outreaches: BTreeMap<OutreachNo, OutreachLine>,
     /// Numbers by id.
@@ -42,8 +46,43 @@ pub struct Project {
     pub by_goal: HashMap<u64, Vec<OutreachNo>>,
 }
 
+impl Project {
+    /// A project without anything in it.
+    pub fn new(no: ProjectNo, id: &str) -> Project {
+        Project {
+            no,
+            id: id.to_owned(),
+            settings: Settings::default(),
+            zone: Zone::utc(),
+            quiet_hours: None,
+            outreaches: BTreeMap::new(),
+            numbers: HashMap::new(),
+            segments: BTreeMap::new(),
+            by_event: HashMap::new(),
+            by_property: Vec::new(),
+            by_cancel_event: HashMap::new(),
+            by_goal: HashMap::new(),
+        }
+    }
+
+    /// An outreach by its id.
+    pub fn outreach(&self, id: &str) -> Option<&OutreachLine> {
+        self.outreaches.get(self.numbers.get(id)?)
+    }
+
+    /// The compiled version that decided a delivery.
+    pub fn published(&self, no: OutreachNo, version: u32) -> Option<&Arc<Outreach>> {
+        self.outreaches.get(&no)?.published.get(&version)
+    }
+
+    /// The zone a customer lives in.
+    pub fn zone_of(&self, customer: &crate::customer::Customer) -> Zone {
+        customer.zone().unwrap_or_else(|| self.zone.clone())
+    }
+}
+
 /// An outreach through its versions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OutreachLine {
     /// Its number.
     pub no: OutreachNo,
@@ -54,9 +93,11 @@ pub struct OutreachLine {
     /// When it last went live; events from before never trigger it.
     pub live_since: Option<Timestamp>,
     /// Every saved version, oldest first; version n is at n − 1.
-    pub versions: Vec<Version>,
+    pub versions: Vec<Arc<Version>>,
     /// The compiled version that is judged while live: the latest that was published.
     pub live: Option<Arc<Outreach>>,
+    /// Every compiled version that was ever published, for deliveries that it decided.
+    pub published: BTreeMap<u32, Arc<Outreach>>,
     /// The compiled latest version, for estimates and questions, with its problems when it has any.
     pub latest: Result<Arc<Outreach>, Vec<Problem>>,
     /// How many launches there were.

@@ -1,7 +1,7 @@
 //! Operators at their edges, on small hand-made customers.
 #![expect(clippy::needless_pass_by_value, reason = "`json!` at the call reads better")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use crate::outreach::compiled::{
     Ask, Condition, DateTest, EventTest, ListOp, NumberOp, Test, TextOp, Window,
 };
 use crate::outreach::definition::{Count, OutreachStep, Unit};
-use crate::project::{Project, Settings};
+use crate::project::Project;
 use crate::situation::{Happening, History, Occasion, Situation};
 use crate::time::{Timestamp, Zone};
 use crate::value::Value;
@@ -30,19 +30,7 @@ fn berlin() -> Zone {
 }
 
 fn project() -> Project {
-    Project {
-        no: ProjectNo(1),
-        id: "shop".into(),
-        settings: Settings::default(),
-        zone: Zone::utc(),
-        outreaches: BTreeMap::new(),
-        numbers: HashMap::new(),
-        segments: BTreeMap::new(),
-        by_event: HashMap::new(),
-        by_property: Vec::new(),
-        by_cancel_event: HashMap::new(),
-        by_goal: HashMap::new(),
-    }
+    Project::new(ProjectNo(1), "shop")
 }
 
 /// Properties by position, and how often they were read.

@@ -1,10 +1,102 @@
 //! ③ Whether we say it, and why not.
+//!
+//! [`GATES`] is the product in ten lines: read it first. [`decide`] asks the gates of one outreach
+//! for one customer; [`judge`] finds the outreaches that an occasion concerns and enacts what was
+//! decided, one after the other, because each sees the claims of the one before.
+
+mod status;
+mod trigger;
+mod audience;
+mod frequency;
+mod guardrails;
+mod reach;
+mod content;
+pub mod judge;
+mod reason;
+
+pub use reach::{address as reach_address, refusal as reach_refusal};
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Delivery;
 use crate::delivery::{DeliveryState, TriggerRef};
 use crate::ids::{DeliveryId, OutreachNo};
+use crate::outreach::compiled::Outreach;
+use crate::project::{OutreachLine, Status};
+use crate::situation::Situation;
 use crate::time::Timestamp;
+
+/// The gates, in the order in which they are asked. The first that refuses is *the* reason.
+pub const GATES: &[(GateName, Gate)] = &[
+    (GateName::Status, status::live),
+    (GateName::Schedule, status::scheduled),
+    (GateName::Trigger, trigger::triggered),
+    (GateName::Page, trigger::on_page),
+    (GateName::Audience, audience::in_audience),
+    (GateName::Frequency, frequency::under_frequency),
+    (GateName::Holdout, audience::not_held_out),
+    (GateName::Guardrails, guardrails::within_guardrails),
+    (GateName::Reach, reach::reachable),
+    (GateName::Content, content::renders),
+];
+
+/// One question about one outreach and one customer.
+pub type Gate = fn(&Question<'_>) -> Verdict;
+
+/// All that a gate may look at.
+pub struct Question<'a> {
+    /// The version that is judged.
+    pub outreach: &'a Outreach,
+    /// Its status and history.
+    pub line: &'a OutreachLine,
+    /// The customer at this moment.
+    pub situation: &'a Situation<'a>,
+    /// At the trigger, or again when a delay is over.
+    pub stage: Stage<'a>,
+}
+
+/// When a rule is judged.
+pub enum Stage<'a> {
+    /// At the trigger.
+    Trigger,
+    /// Again, when this delivery's delay is over.
+    Send(&'a Delivery),
+}
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Yes.
+    Passes,
+    /// Yes, but not before this moment.
+    Holds(Timestamp),
+    /// Judged later, where the message is shown.
+    Open,
+    /// No.
+    Refuses(SkipReason),
+}
+
+/// Ask the gates in their order. `Ok` carries the moment before which nothing may leave.
+///
+/// # Errors
+/// The reason of the first gate that refuses.
+pub fn decide(question: &Question<'_>) -> Result<Timestamp, SkipReason> {
+    let mut not_before = question.situation.now;
+    for (name, gate) in GATES {
+        if matches!(question.stage, Stage::Send(_)) && !name.is_asked_again() {
+            continue;
+        }
+        match gate(question) {
+            Verdict::Passes | Verdict::Open => {}
+            Verdict::Holds(until) => not_before = not_before.max(until),
+            Verdict::Refuses(reason) => return Err(reason),
+        }
+    }
+    if question.line.status == Status::Shadow {
+        return Err(SkipReason::Shadow);
+    }
+    Ok(not_before)
+}
 
 /// The gates, in the order in which they are asked. The first that refuses is *the* reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,9 +131,11 @@ pub struct Ruling {
     /// What became of deliveries that already existed.
     pub transitions: Vec<Transition>,
     /// Timers of property triggers: outreach → when to look again (`None`: never).
-    pub wakes: Vec<(OutreachNo, Option<Timestamp>)>,
+    pub wakes: Vec<(OutreachNo, Option<crate::customer::Wake>)>,
     /// Exclusions from property triggers: outreach → excluded?
     pub exclusions: Vec<(OutreachNo, bool)>,
+    /// Outreaches whose goal was reached.
+    pub conversions: Vec<OutreachNo>,
 }
 
 /// The outcome of one trigger for one customer and one outreach.
@@ -209,6 +303,20 @@ impl GateName {
         GateName::Reach,
         GateName::Content,
     ];
+
+    /// Whether it is asked again when a delay is over. The trigger, its schedule and the claim
+    /// belong to the moment of the trigger.
+    pub fn is_asked_again(self) -> bool {
+        match self {
+            GateName::Schedule | GateName::Trigger | GateName::Page | GateName::Frequency => false,
+            GateName::Status
+            | GateName::Audience
+            | GateName::Holdout
+            | GateName::Guardrails
+            | GateName::Reach
+            | GateName::Content => true,
+        }
+    }
 
     /// The word in API and screen.
     pub fn name(self) -> &'static str {

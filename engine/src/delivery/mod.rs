@@ -4,6 +4,8 @@
 //! or it ends unseen: `Failed`, `Expired`, `Suppressed`, `Cancelled`. In-app deliveries lie in the
 //! inbox while `Due`. A delivery whose outcome nobody can know is `Held` until somebody settles it.
 
+pub mod hand_over;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeliveryId, EventId, OutreachNo};
@@ -41,8 +43,16 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// The provider's own id.
     pub provider_id: Option<String>,
-    /// How many deliveries lie between the customer's own action and this one.
-    pub hops: u8,
+}
+
+impl Delivery {
+    /// How many deliveries lie between the customer's own action and what this one causes.
+    pub fn next_hop(&self) -> u8 {
+        match &self.trigger {
+            TriggerRef::Event { hops, .. } => hops.saturating_add(1),
+            TriggerRef::UserProperty | TriggerRef::OneOff { .. } => 1,
+        }
+    }
 }
 
 /// What triggered a decision.
@@ -54,8 +64,12 @@ pub enum TriggerRef {
         id: EventId,
         /// Its name as sent.
         name: String,
+        /// When it happened.
+        at: Timestamp,
         /// Where it lies in the log.
         position: u64,
+        /// How many deliveries lie between the customer's own action and this event.
+        hops: u8,
     },
     /// An attribute, written or come true by the clock.
     UserProperty,

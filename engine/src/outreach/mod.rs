@@ -5,3 +5,4 @@ pub mod content;
 pub mod problem;
 pub mod compiled;
 pub mod compile;
+pub mod context;

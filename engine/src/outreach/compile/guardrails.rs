@@ -30,14 +30,8 @@ pub fn quiet_hours(hours: &definition::QuietHours) -> Option<QuietHours> {
 impl Draft<'_> {
     pub(super) fn guardrails(&mut self, guardrails: &definition::Guardrails) -> Guardrails {
         let at = "/guardrails";
-        self.check_length(&guardrails.caps, CAPS, &format!("{at}/caps"));
-        for (place, cap) in guardrails.caps.iter().enumerate() {
-            self.check_cap(cap, &format!("{at}/caps/{place}"));
-        }
         let quiet_hours = guardrails.quiet_hours.as_ref();
-        if let Some(hours) = quiet_hours {
-            self.check_quiet_hours(hours, &format!("{at}/quiet_hours"));
-        }
+        self.check_limits(&guardrails.caps, quiet_hours, at);
         if let Some(limit) = &guardrails.rate_limit {
             self.check_times(limit.sends, &format!("{at}/rate_limit/sends"));
             self.check_span(limit.per, &format!("{at}/rate_limit/per"));
@@ -52,6 +46,22 @@ impl Draft<'_> {
             priority: guardrails.priority,
             holdout: self.percent(guardrails.holdout_percent, &format!("{at}/holdout_percent")),
             ignore_project_limits: guardrails.ignore_project_limits,
+        }
+    }
+
+    /// Caps and quiet hours, of an outreach or of the whole project.
+    pub(super) fn check_limits(
+        &mut self,
+        caps: &[definition::Cap],
+        quiet_hours: Option<&definition::QuietHours>,
+        at: &str,
+    ) {
+        self.check_length(caps, CAPS, &format!("{at}/caps"));
+        for (place, cap) in caps.iter().enumerate() {
+            self.check_cap(cap, &format!("{at}/caps/{place}"));
+        }
+        if let Some(hours) = quiet_hours {
+            self.check_quiet_hours(hours, &format!("{at}/quiet_hours"));
         }
     }
 

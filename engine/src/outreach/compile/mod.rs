@@ -22,7 +22,7 @@ use super::compiled::{Condition, Outreach};
 use super::definition::{self, Definition};
 use super::problem::Problem;
 use crate::ids::OutreachNo;
-use crate::project::Project;
+use crate::project::{Project, Settings};
 
 pub use conditions::segments_in;
 pub use guardrails::{minute_of_day, quiet_hours};
@@ -91,6 +91,23 @@ pub fn compile_segment(
     draft.inside.push(id.to_owned());
     let condition = draft.filter(filter, pointer);
     draft.finish(condition)
+}
+
+/// Check the caps and quiet hours of a project's settings.
+///
+/// # Errors
+/// The problems, at least one, sorted by pointer.
+pub fn check_settings(project: &Project, settings: &Settings) -> Result<(), Vec<Problem>> {
+    let mut draft = Draft::new(project, None);
+    draft.check_limits(&settings.caps, settings.quiet_hours.as_ref(), "");
+    draft.check_amount(settings.session_timeout_minutes, 1, "/session_timeout_minutes");
+    draft.check_amount(settings.late_after_hours, 0, "/late_after_hours");
+    draft.check_amount(settings.in_app_expiry_days, 1, "/in_app_expiry_days");
+    if !is_mailbox(&settings.sender) {
+        let message = "The sender is no mailbox; write it like Name <address@example.com>.";
+        draft.add("/sender", "bad_mailbox", message);
+    }
+    draft.finish(())
 }
 
 /// A compilation under way.

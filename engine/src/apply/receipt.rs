@@ -1,0 +1,228 @@
+//! What comes back: receipts, the ends of attempts, and what an operator says.
+//!
+//! Each moves the delivery on, counts in the outreach's tally, and is an event of the customer.
+
+use std::cell::OnceCell;
+
+use super::{Absorbed, Place, absorb, derived, enact};
+use crate::customer::Customer;
+use crate::decision::reach_address;
+use crate::delivery::{Delivery, DeliveryState};
+use crate::fact::{AttemptOutcome, ReceiptKind, Settlement, event_key};
+use crate::ids::{self, DeliveryId, EventId, OutreachNo};
+use crate::outreach::content::{Content, OutreachType};
+use crate::situation::Happening;
+use crate::time::Timestamp;
+
+pub(super) fn absorb(
+    place: Place<'_>,
+    customer: &mut Customer,
+    (delivery, outreach): (DeliveryId, OutreachNo),
+    (kind, at, id): (ReceiptKind, Timestamp, EventId),
+    detail: &str,
+) -> Absorbed {
+    let Some(outreach_type) = type_of(place, outreach) else { return Absorbed::default() };
+    let hops = customer.deliveries.get(&delivery).map_or(1, Delivery::next_hop);
+    let already_seen = kind == ReceiptKind::Displayed
+        && customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) >= 2);
+    if already_seen {
+        // A second tab, or a second opening: seen once is seen.
+        return Absorbed::default();
+    }
+    let tally = customer.tallies.entry(outreach).or_default();
+    match kind {
+        ReceiptKind::Displayed => tally.displayed.push(at),
+        ReceiptKind::Clicked => tally.clicked.push(at),
+        ReceiptKind::Dismissed => tally.dismissed.push(at),
+        ReceiptKind::Answered => tally.answered.push(at),
+        ReceiptKind::Delivered
+        | ReceiptKind::Bounced
+        | ReceiptKind::Complained
+        | ReceiptKind::Unsubscribed => {}
+    }
+    enact::sort_times(tally);
+    match kind {
+        ReceiptKind::Displayed => advance(customer, delivery, DeliveryState::Displayed, place.now),
+        ReceiptKind::Clicked => advance(customer, delivery, DeliveryState::Clicked, place.now),
+        ReceiptKind::Dismissed => advance(customer, delivery, DeliveryState::Dismissed, place.now),
+        ReceiptKind::Answered => advance(customer, delivery, DeliveryState::Answered, place.now),
+        ReceiptKind::Delivered => advance(customer, delivery, DeliveryState::Delivered, place.now),
+        ReceiptKind::Bounced => {
+            suppress(customer, outreach_type, "bounced");
+            enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
+        }
+        ReceiptKind::Complained => {
+            suppress(customer, outreach_type, "complained");
+            customer.consent.insert(outreach_type.name().to_owned(), false);
+        }
+        ReceiptKind::Unsubscribed => {
+            let topic = topic_of(place, outreach);
+            let key = absorb::consent_key(outreach_type.name(), &topic);
+            customer.consent.insert(key, false);
+        }
+    }
+    let name = derived::receipt_name(kind, outreach_type);
+    let properties = derived::properties(place.project, outreach, delivery, detail);
+    let happening = happening(place, name, (id, at, hops), outreach, properties.to_string());
+    enact::record(customer, &happening);
+    Absorbed { happenings: vec![happening], call: None, changed: vec![delivery] }
+}
+
+pub(super) fn absorb_attempt(
+    place: Place<'_>,
+    customer: &mut Customer,
+    id: DeliveryId,
+    outcome: &AttemptOutcome,
+) -> Absorbed {
+    let now = place.now;
+    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Absorbed::default() };
+    let open = matches!(delivery.state, DeliveryState::Due | DeliveryState::Attempting);
+    if !open {
+        // Settled or seen meanwhile: the end of an old attempt says nothing new.
+        return Absorbed::default();
+    }
+    let (outreach, outreach_type, hops) =
+        (delivery.outreach, delivery.outreach_type, delivery.next_hop());
+    if !matches!(outcome, AttemptOutcome::Refused { .. }) {
+        delivery.attempts += 1;
+    }
+    let state = match outcome {
+        AttemptOutcome::Accepted { provider_id } => {
+            delivery.provider_id = Some(provider_id.clone());
+            DeliveryState::Sent
+        }
+        AttemptOutcome::Retry { reason, at } => {
+            delivery.last_error = Some(reason.clone());
+            delivery.due_at = *at;
+            DeliveryState::Due
+        }
+        AttemptOutcome::Rejected { reason } | AttemptOutcome::AddressGone { reason } => {
+            delivery.last_error = Some(reason.clone());
+            DeliveryState::Failed
+        }
+        AttemptOutcome::Unknown { reason } => {
+            delivery.last_error = Some(reason.clone());
+            DeliveryState::Held
+        }
+        AttemptOutcome::Refused { reason } => enact::refused_state(reason),
+    };
+    enact::move_to(customer, id, state, now);
+    if matches!(outcome, AttemptOutcome::AddressGone { .. }) {
+        suppress(customer, outreach_type, "gone");
+    }
+    let mut absorbed = Absorbed { changed: vec![id], ..Absorbed::default() };
+    if let Some(name) = derived::attempt_name(outcome) {
+        let properties = derived::properties(place.project, outreach, id, "{}");
+        let event =
+            EventId(ids::hash(&[b"attempt", &id.to_bytes(), &place.position.to_be_bytes()]));
+        let happening =
+            happening(place, name, (event, now, hops), outreach, properties.to_string());
+        enact::record(customer, &happening);
+        absorbed.happenings.push(happening);
+    }
+    absorbed
+}
+
+pub(super) fn settle(
+    place: Place<'_>,
+    customer: &mut Customer,
+    id: DeliveryId,
+    by: Settlement,
+) -> Vec<DeliveryId> {
+    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
+    let state = delivery.state.clone();
+    match (by, &state) {
+        (Settlement::Retry, DeliveryState::Failed | DeliveryState::Held) => {
+            delivery.due_at = place.now;
+            delivery.expires_at = None;
+            enact::take_back(customer, id);
+            enact::move_to(customer, id, DeliveryState::Due, place.now);
+        }
+        (Settlement::Sent, DeliveryState::Held | DeliveryState::Attempting) => {
+            enact::move_to(customer, id, DeliveryState::Sent, place.now);
+        }
+        (Settlement::Cancelled, DeliveryState::Waiting | DeliveryState::Due) => {
+            enact::move_to(customer, id, DeliveryState::Cancelled, place.now);
+        }
+        (Settlement::Cancelled, DeliveryState::Held) => {
+            // It may have been handed over, so the claim is not given back.
+            delivery.state = DeliveryState::Cancelled;
+            delivery.changed_at = place.now;
+        }
+        _ => return Vec::new(),
+    }
+    vec![id]
+}
+
+fn happening(
+    place: Place<'_>,
+    name: &str,
+    (id, at, hops): (EventId, Timestamp, u8),
+    outreach: OutreachNo,
+    properties: String,
+) -> Happening {
+    Happening {
+        id,
+        name: name.to_owned(),
+        key: event_key(name),
+        at,
+        position: place.position,
+        properties,
+        silent: hops >= 8,
+        hops,
+        caused_by: Some(outreach),
+        parsed: OnceCell::new(),
+    }
+}
+
+fn type_of(place: Place<'_>, outreach: OutreachNo) -> Option<OutreachType> {
+    let line = place.project.outreaches.get(&outreach)?;
+    line.versions.last().map(|version| version.definition.content.outreach_type())
+}
+
+fn topic_of(place: Place<'_>, outreach: OutreachNo) -> String {
+    let line = place.project.outreaches.get(&outreach);
+    match line.and_then(|line| line.versions.last()).map(|version| &version.definition.content) {
+        Some(Content::Email { topic, .. }) => topic.clone(),
+        Some(_) | None => String::new(),
+    }
+}
+
+fn suppress(customer: &mut Customer, outreach_type: OutreachType, reason: &str) {
+    if let Some(address) = reach_address(outreach_type, customer).map(str::to_owned) {
+        let entry = (address, reason.to_owned());
+        customer.suppressed.insert(outreach_type.name().to_owned(), entry);
+    }
+}
+
+/// How far a delivery has come; receipts arrive in any order and never lead back.
+fn rank(state: &DeliveryState) -> u8 {
+    match state {
+        DeliveryState::Delivered => 1,
+        DeliveryState::Displayed => 2,
+        DeliveryState::Dismissed => 3,
+        DeliveryState::Clicked => 4,
+        DeliveryState::Answered => 5,
+        DeliveryState::Waiting
+        | DeliveryState::Due
+        | DeliveryState::Attempting
+        | DeliveryState::Held
+        | DeliveryState::Sent
+        | DeliveryState::Failed
+        | DeliveryState::Expired
+        | DeliveryState::Suppressed
+        | DeliveryState::Cancelled => 0,
+    }
+}
+
+fn advance(customer: &mut Customer, id: DeliveryId, state: DeliveryState, now: Timestamp) {
+    let Some(delivery) = customer.deliveries.get(&id) else { return };
+    if rank(&state) <= rank(&delivery.state) {
+        return;
+    }
+    if delivery.state.ended_unseen() {
+        // It was seen after all (a browser that was offline): the claim is used up.
+        enact::take_back(customer, id);
+    }
+    enact::move_to(customer, id, state, now);
+}

@@ -1,0 +1,151 @@
+//! Gate `guardrails`: what keeps a good outreach from becoming a nuisance.
+//!
+//! Caps refuse. Quiet hours and send windows hold until the next allowed moment, or refuse when
+//! the outreach would rather skip. They are civil time in the customer's own zone.
+
+use super::{Question, SkipReason, Stage, Verdict};
+use crate::outreach::compiled::{Outreach, QuietHours, SendWindow};
+use crate::outreach::definition::{Cap, CapScope, Otherwise, Span, Unit};
+use crate::situation::Situation;
+use crate::time::{self, Timestamp, Zone};
+
+pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
+    let guardrails = &question.outreach.guardrails;
+    let settings = &question.situation.project.settings;
+    let free = guardrails.ignore_project_limits;
+    for cap in &guardrails.caps {
+        if let Some(reason) = over_cap(question, &cap.over, cap.times, cap.per) {
+            return Verdict::Refuses(reason);
+        }
+    }
+    for Cap { over, times, per } in settings.caps.iter().filter(|_| !free) {
+        if applies(over, question.outreach)
+            && let Some(reason) = over_cap(question, over, *times, *per)
+        {
+            return Verdict::Refuses(reason);
+        }
+    }
+    if !question.outreach.outreach_type.disturbs() {
+        return Verdict::Passes;
+    }
+    let project_hours = question.situation.project.quiet_hours.filter(|_| !free);
+    let hours = [guardrails.quiet_hours, project_hours];
+    hold(question.situation, &hours, &guardrails.send_windows)
+}
+
+fn applies(over: &CapScope, outreach: &Outreach) -> bool {
+    match over {
+        CapScope::Everything => true,
+        CapScope::Channel { channel } => *channel == outreach.outreach_type,
+        CapScope::Tag { tag } => outreach.tags.contains(tag),
+    }
+}
+
+/// Sends in force in (now − per, now], over all outreaches in the scope. A delivery whose delay is
+/// over does not count itself.
+fn over_cap(question: &Question<'_>, over: &CapScope, cap: u32, per: Span) -> Option<SkipReason> {
+    let situation = question.situation;
+    let since = time::before(situation.now, per, &situation.zone);
+    let mut sent = 0_u32;
+    for (no, tally) in &situation.customer.tallies {
+        let Some(other) = situation.project.outreaches.get(no).and_then(|line| line.live.as_ref())
+        else {
+            continue;
+        };
+        if applies(over, other) {
+            let first = tally.granted.partition_point(|at| *at <= since);
+            sent += u32::try_from(tally.granted.len() - first).unwrap_or(u32::MAX);
+        }
+    }
+    if let Stage::Send(delivery) = question.stage
+        && delivery.decided_at > since
+        && applies(over, question.outreach)
+    {
+        sent = sent.saturating_sub(1);
+    }
+    (sent >= cap).then(|| SkipReason::Capped { sent, cap, over: in_words(over, per) })
+}
+
+fn in_words(over: &CapScope, per: Span) -> String {
+    let what = match over {
+        CapScope::Everything => "everything".to_owned(),
+        CapScope::Channel { channel } => channel.name().to_owned(),
+        CapScope::Tag { tag } => format!("tag {tag}"),
+    };
+    let unit = match per.unit {
+        Unit::Seconds => "seconds",
+        Unit::Minutes => "minutes",
+        Unit::Hours => "hours",
+        Unit::Days => "days",
+        Unit::Weeks => "weeks",
+        Unit::Months => "months",
+        Unit::Years => "years",
+    };
+    format!("{what} per {} {unit}", per.amount)
+}
+
+/// The first allowed moment from now on: out of all quiet hours and inside a send window.
+fn hold(
+    situation: &Situation<'_>,
+    hours: &[Option<QuietHours>],
+    windows: &[SendWindow],
+) -> Verdict {
+    let mut at = situation.now;
+    // Each step leaves one obstacle behind; a week holds at most a few of them. Rules that leave
+    // no allowed moment at all would go on for ever, so there is an end.
+    for _ in 0..64 {
+        let before = at;
+        for hours in hours.iter().flatten() {
+            if let Some(end) = end_of_quiet(*hours, at, &situation.zone) {
+                if hours.otherwise == Otherwise::Skip {
+                    return Verdict::Refuses(SkipReason::QuietHours);
+                }
+                at = end;
+            }
+        }
+        if !windows.is_empty() {
+            at = next_window(windows, at, &situation.zone);
+        }
+        if at == before {
+            break;
+        }
+    }
+    if at > situation.now { Verdict::Holds(at) } else { Verdict::Passes }
+}
+
+/// When the quiet hours around `at` end; `None` when it is not quiet.
+fn end_of_quiet(hours: QuietHours, at: Timestamp, zone: &Zone) -> Option<Timestamp> {
+    let (minute, _) = zone.minute_and_weekday(at);
+    let passes_midnight = hours.from > hours.to;
+    if passes_midnight {
+        if minute >= hours.from {
+            return Some(zone.at_minute(at, 1, hours.to));
+        }
+        return (minute < hours.to).then(|| zone.at_minute(at, 0, hours.to));
+    }
+    (minute >= hours.from && minute < hours.to).then(|| zone.at_minute(at, 0, hours.to))
+}
+
+/// `at` itself when a window is open, else the first moment of the next one.
+fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Timestamp {
+    let (minute, weekday) = zone.minute_and_weekday(at);
+    let is_on = |window: &SendWindow, day: u8| {
+        window.days.get(usize::from(day % 7)).copied().unwrap_or(false)
+    };
+    let open = windows
+        .iter()
+        .any(|window| is_on(window, weekday) && minute >= window.from && minute < window.to);
+    if open {
+        return at;
+    }
+    let mut next = Timestamp::MAX;
+    for ahead in 0..=7_u8 {
+        for window in windows.iter().filter(|window| is_on(window, weekday + ahead)) {
+            let opens = zone.at_minute(at, i64::from(ahead), window.from);
+            if opens > at {
+                next = next.min(opens);
+            }
+        }
+    }
+    next
+}

@@ -1,0 +1,361 @@
+//! Which outreaches an occasion concerns, and what is decided about each.
+//!
+//! The order within one record is fixed, because each decision sees the claims of the one before:
+//! first what waits is withdrawn or ripens, then goals are counted, then exclusions are lifted,
+//! then new decisions are made by falling priority.
+
+use std::cell::OnceCell;
+
+use super::{
+    Decision, Outcome, Question, Ruling, SkipReason, Stage, Transition, decide, frequency,
+};
+use crate::apply::{Absorbed, Call, Place, enact};
+use crate::condition::{eval, turns};
+use crate::customer::{Customer, Wake};
+use crate::delivery::{Delivery, DeliveryState, TriggerRef};
+use crate::fact::event_key;
+use crate::ids::{DeliveryId, OutreachNo};
+use crate::outreach::compiled::{Outreach, Trigger, Wait};
+use crate::project::{OutreachLine, Status};
+use crate::situation::{Happening, History, Occasion, Situation};
+use crate::time::{self, Timestamp};
+
+/// Judge what a fact left to be judged, and enact it on the customer step by step.
+pub(crate) fn judge(
+    place: Place<'_>,
+    customer: &mut Customer,
+    absorbed: &Absorbed,
+    history: &dyn History,
+) -> Ruling {
+    let mut judge = Judge { place, customer, history, ruling: Ruling::default() };
+    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+        judge.withdraw(happening);
+    }
+    if absorbed.call == Some(Call::Clock) {
+        judge.ripen();
+    }
+    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+        judge.convert(happening);
+    }
+    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+        let concerned = place.project.by_event.get(&happening.key).cloned().unwrap_or_default();
+        for no in concerned {
+            judge.consider(no, Occasion::Event(happening));
+        }
+    }
+    match absorbed.call {
+        None => {}
+        Some(Call::Write | Call::Clock) => {
+            for no in place.project.by_property.clone() {
+                judge.consider_property(no, absorbed.call == Some(Call::Clock), false);
+            }
+        }
+        Some(Call::WentLive(no)) => judge.consider_property(no, false, true),
+        Some(Call::Launched(no, launch)) => judge.launch(no, launch),
+    }
+    judge.ruling
+}
+
+struct Judge<'a> {
+    place: Place<'a>,
+    customer: &'a mut Customer,
+    history: &'a dyn History,
+    ruling: Ruling,
+}
+
+impl<'a> Judge<'a> {
+    fn situation<'s>(&'s self, occasion: Occasion<'s>) -> Situation<'s> {
+        Situation {
+            project: self.place.project,
+            id: self.place.id,
+            customer: self.customer,
+            occasion,
+            now: self.place.now,
+            zone: self.place.project.zone_of(self.customer),
+            history: self.history,
+        }
+    }
+
+    fn live(&self, no: OutreachNo) -> Option<(&'a OutreachLine, &'a Outreach)> {
+        let line = self.place.project.outreaches.get(&no)?;
+        Some((line, line.live.as_deref()?))
+    }
+
+    /// Cancel events withdraw what waits.
+    fn withdraw(&mut self, happening: &Happening) {
+        let Some(concerned) = self.place.project.by_cancel_event.get(&happening.key) else {
+            return;
+        };
+        let waiting: Vec<Delivery> = self
+            .customer
+            .deliveries
+            .values()
+            .filter(|delivery| {
+                delivery.state == DeliveryState::Waiting && concerned.contains(&delivery.outreach)
+            })
+            .cloned()
+            .collect();
+        for delivery in waiting {
+            let Some(outreach) = self.place.project.published(delivery.outreach, delivery.version)
+            else {
+                continue;
+            };
+            let situation = self.situation(Occasion::Event(happening));
+            let withdrawn = wait_of(&outreach.trigger).is_some_and(|wait| {
+                wait.cancel_on.iter().any(|(event, conditions)| {
+                    *event == happening.key
+                        && conditions.as_ref().is_none_or(|conditions| {
+                            eval::holds_for(conditions, happening.properties(), &situation)
+                        })
+                })
+            });
+            if withdrawn {
+                self.transition(Transition {
+                    delivery: delivery.id,
+                    state: DeliveryState::Cancelled,
+                    due_at: None,
+                    reason: Some(SkipReason::CancelledBy(happening.name.clone())),
+                });
+            }
+        }
+    }
+
+    /// Delays that are over: the rule is judged again.
+    fn ripen(&mut self) {
+        let now = self.place.now;
+        let mut ripe: Vec<Delivery> = self
+            .customer
+            .deliveries
+            .values()
+            .filter(|delivery| delivery.state == DeliveryState::Waiting && delivery.due_at <= now)
+            .cloned()
+            .collect();
+        let priority = |delivery: &Delivery| {
+            let live = self.live(delivery.outreach).map(|(_, live)| live.guardrails.priority);
+            (delivery.due_at, std::cmp::Reverse(live), delivery.outreach, delivery.decided_at)
+        };
+        ripe.sort_by_key(priority);
+        for delivery in ripe {
+            let project = self.place.project;
+            let (Some(line), Some(outreach)) = (
+                project.outreaches.get(&delivery.outreach),
+                project.published(delivery.outreach, delivery.version),
+            ) else {
+                continue;
+            };
+            let happening = self.remembered(&delivery.trigger);
+            let occasion = match &happening {
+                Some(happening) => Occasion::Event(happening),
+                None => Occasion::Property,
+            };
+            let situation = self.situation(occasion);
+            let stage = Stage::Send(&delivery);
+            let answer = decide(&Question { outreach, line, situation: &situation, stage });
+            self.transition(match answer {
+                Ok(due_at) => Transition {
+                    delivery: delivery.id,
+                    state: DeliveryState::Due,
+                    due_at: Some(due_at),
+                    reason: None,
+                },
+                Err(reason) => Transition {
+                    delivery: delivery.id,
+                    state: enact::refused_state(&reason),
+                    due_at: None,
+                    reason: Some(reason),
+                },
+            });
+        }
+    }
+
+    /// The event that triggered a delivery, read back from the history.
+    fn remembered(&self, trigger: &TriggerRef) -> Option<Happening> {
+        let TriggerRef::Event { id, name, at, position, hops } = trigger else { return None };
+        let key = event_key(name);
+        let properties = self.history.properties(*position, key).to_string();
+        Some(Happening {
+            id: *id,
+            name: name.clone(),
+            key,
+            at: *at,
+            position: *position,
+            properties,
+            silent: false,
+            hops: *hops,
+            caused_by: None,
+            parsed: OnceCell::new(),
+        })
+    }
+
+    /// Goals that are reached within their time after a send.
+    fn convert(&mut self, happening: &Happening) {
+        let concerned = self.place.project.by_goal.get(&happening.key).cloned().unwrap_or_default();
+        for no in concerned {
+            let Some((_, outreach)) = self.live(no) else { continue };
+            let (Some(goal), Some(tally)) = (&outreach.goal, self.customer.tallies.get(&no)) else {
+                continue;
+            };
+            let Some(granted) = tally.granted.iter().rfind(|granted| **granted <= happening.at)
+            else {
+                continue;
+            };
+            let situation = self.situation(Occasion::Event(happening));
+            let in_time = happening.at <= time::after(*granted, goal.within, &situation.zone);
+            let counts = goal.conditions.as_ref().is_none_or(|conditions| {
+                eval::holds_for(conditions, happening.properties(), &situation)
+            });
+            if in_time && counts {
+                enact::convert(self.place, self.customer, no);
+                self.ruling.conversions.push(no);
+            }
+        }
+    }
+
+    /// One outreach and one occasion. A trigger that did not happen is no decision.
+    fn consider(&mut self, no: OutreachNo, occasion: Occasion<'_>) {
+        let Some((line, outreach)) = self.live(no) else { return };
+        let situation = self.situation(occasion);
+        let question = Question { outreach, line, situation: &situation, stage: Stage::Trigger };
+        if matches!(super::trigger::triggered(&question), super::Verdict::Refuses(_)) {
+            return;
+        }
+        let decision = self.answer(&question);
+        self.decision(decision);
+    }
+
+    fn answer(&self, question: &Question<'_>) -> Decision {
+        let Question { outreach, situation, .. } = question;
+        let outcome = match decide(question) {
+            Ok(not_before) => send(question, not_before),
+            Err(reason) => Outcome::Skip(reason),
+        };
+        Decision {
+            outreach: outreach.no,
+            version: outreach.version,
+            trigger: trigger_ref(&situation.occasion),
+            outcome,
+        }
+    }
+
+    /// A property trigger: on a write, when a date has come, at going live.
+    fn consider_property(&mut self, no: OutreachNo, by_clock: bool, went_live: bool) {
+        let Some((line, outreach)) = self.live(no) else { return };
+        let Trigger::UserProperty { condition, include_current, .. } = &outreach.trigger else {
+            return;
+        };
+        let before = self.customer.wakes.get(&no).copied();
+        if by_clock && before.and_then(|wake| wake.at).is_none_or(|at| at > self.place.now) {
+            return;
+        }
+        let tally = self.customer.tallies.get(&no);
+        let excluded = tally.is_some_and(|tally| tally.excluded);
+        if tally.is_some_and(|tally| !frequency::in_force(tally).is_empty()) {
+            self.wake(no, None);
+            return;
+        }
+        let situation = self.situation(Occasion::Property);
+        let held = eval::holds(condition, &situation);
+        let at = turns::next_turn(condition, &situation);
+        if went_live && !include_current && line.status != Status::Paused {
+            if held && !excluded {
+                self.exclude(no, true);
+            }
+        } else if excluded {
+            if !held {
+                self.exclude(no, false);
+            }
+        } else if held && !(by_clock && before.is_some_and(|wake| wake.held)) {
+            self.consider(no, Occasion::Property);
+        }
+        let granted = self
+            .customer
+            .tallies
+            .get(&no)
+            .is_some_and(|tally| !frequency::in_force(tally).is_empty());
+        self.wake(no, (!granted && (at.is_some() || held)).then_some(Wake { at, held }));
+    }
+
+    /// A member of the snapshot of a one-off; one that was done before is left alone.
+    fn launch(&mut self, no: OutreachNo, launch: u32) {
+        let done = self
+            .customer
+            .tallies
+            .get(&no)
+            .is_some_and(|tally| tally.keys.contains_key(&enact::launch_key(launch)));
+        if !done {
+            self.consider(no, Occasion::OneOff { outreach: no, launch });
+        }
+    }
+
+    fn transition(&mut self, transition: Transition) {
+        enact::transition(self.place, self.customer, &transition);
+        self.ruling.transitions.push(transition);
+    }
+
+    fn decision(&mut self, decision: Decision) {
+        enact::decision(self.place, self.customer, &decision);
+        self.ruling.decisions.push(decision);
+    }
+
+    fn exclude(&mut self, no: OutreachNo, excluded: bool) {
+        self.customer.tallies.entry(no).or_default().excluded = excluded;
+        self.ruling.exclusions.push((no, excluded));
+    }
+
+    fn wake(&mut self, no: OutreachNo, wake: Option<Wake>) {
+        if self.customer.wakes.get(&no).copied() == wake {
+            return;
+        }
+        match wake {
+            Some(wake) => self.customer.wakes.insert(no, wake),
+            None => self.customer.wakes.remove(&no),
+        };
+        self.ruling.wakes.push((no, wake));
+    }
+}
+
+/// Everything said yes: when it is due, until when it lives, and under which id.
+fn send(question: &Question<'_>, not_before: Timestamp) -> Outcome {
+    let Question { outreach, situation, .. } = question;
+    let zone = &situation.zone;
+    let delay = wait_of(&outreach.trigger).and_then(|wait| wait.delay);
+    let due_at = match delay {
+        Some(delay) => time::after(situation.now, delay, zone),
+        None => not_before,
+    };
+    let lives = match outreach.expires_after {
+        Some(span) => Some(time::after(due_at, span, zone)),
+        None if outreach.outreach_type.is_in_app() => {
+            let days = situation.project.settings.in_app_expiry_days;
+            Some(due_at.plus_ms(i64::from(days) * 86_400_000))
+        }
+        None => None,
+    };
+    let key = frequency::claim_key(question);
+    let generation =
+        situation.customer.tallies.get(&outreach.no).map_or(0, |tally| tally.generation);
+    let delivery =
+        DeliveryId::of(situation.project.no, outreach.no, situation.id, &key, generation);
+    Outcome::Send { delivery, key, due_at, expires_at: lives, waiting: delay.is_some() }
+}
+
+fn trigger_ref(occasion: &Occasion<'_>) -> TriggerRef {
+    match occasion {
+        Occasion::Event(happening) => TriggerRef::Event {
+            id: happening.id,
+            name: happening.name.clone(),
+            at: happening.at,
+            position: happening.position,
+            hops: happening.hops,
+        },
+        Occasion::Property | Occasion::Question => TriggerRef::UserProperty,
+        Occasion::OneOff { launch, .. } => TriggerRef::OneOff { launch: *launch },
+    }
+}
+
+fn wait_of(trigger: &Trigger) -> Option<&Wait> {
+    match trigger {
+        Trigger::Event { wait, .. } | Trigger::UserProperty { wait, .. } => Some(wait),
+        Trigger::OneOff { .. } => None,
+    }
+}
