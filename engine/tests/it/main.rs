@@ -1,0 +1,5 @@
+//! The engine seen from outside. One binary, because each is a link of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod definitions;
