@@ -145,7 +145,7 @@ impl Default for Config {
 
 impl Default for Log {
     fn default() -> Log {
-        Log { level: "info".to_owned(), json: false }
+        Log { level: "info,fjall=warn,lsm_tree=warn".to_owned(), json: false }
     }
 }
 
@@ -307,6 +307,7 @@ impl Config {
                     allow_private: self.webhook.allow_private,
                     allow_http: self.webhook.allow_http,
                     allow_hosts: self.webhook.allow_hosts.clone(),
+                    ca_pem: None,
                     timeout: Duration::from_secs(self.webhook.timeout_seconds),
                 }),
                 Transport::Folder | Transport::Smtp => WebhookBackend::Folder(outbox.clone()),

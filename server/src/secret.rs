@@ -5,7 +5,7 @@ use aws_lc_rs::{digest, hmac, rand};
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Bytes that nobody can guess.
-pub fn random_bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The generator is seeded by the operating system at start; without it nothing here is safe.
     if rand::fill(&mut bytes).is_err() {
@@ -15,7 +15,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 }
 
 /// A text of letters and digits that nobody can guess, every one equally likely.
-pub fn random_text(letters: usize) -> String {
+pub(crate) fn random_text(letters: usize) -> String {
     let mut text = String::with_capacity(letters);
     while text.len() < letters {
         for byte in random_bytes::<32>() {
@@ -30,12 +30,12 @@ pub fn random_text(letters: usize) -> String {
 }
 
 /// SHA-256 as lower-case hexadecimal text.
-pub fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// HMAC-SHA-256 of the parts, each with its length before it.
-pub fn sign(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn sign(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let mut context = hmac::Context::with_key(&key);
     for part in parts {
@@ -48,7 +48,7 @@ pub fn sign(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.
-pub fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
 }
 

@@ -1,7 +1,7 @@
 //! Running the server: open, start the loops, bind, wait, drain.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -151,6 +151,7 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
         .with_context(|| format!("log.level {:?}", config.log.level))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     // A second server in one process (tests) keeps the first one's log.
     let _ = match config.log.json {
         true => log.json().try_init(),
@@ -178,8 +179,3 @@ async fn stop_signal() {
     }
     tracing::info!("stopping");
 }
-
-/// How long the host may take to close; longer, and the process ends without a last checkpoint,
-/// which only costs time at the next start.
-pub(crate) const CLOSE: Duration = Duration::from_secs(30);
-

@@ -11,7 +11,8 @@ use channels::Channels;
 use engine::apply::properties_in;
 use engine::customer::Customer;
 use engine::decision::SkipReason;
-use engine::delivery::{self, Delivery, Ready};
+use engine::delivery::hand_over::{self, Ready};
+use engine::delivery::Delivery;
 use engine::fact::Names;
 use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::{Project, ProjectChange};
@@ -224,8 +225,8 @@ impl App {
             let now = host.now();
             let history = Past { host, project, customer };
             let mut items = Vec::new();
-            for delivery in delivery::inbox(&own, &found, now) {
-                match delivery::ready(&own, customer, &found, delivery, now, &history) {
+            for delivery in hand_over::inbox(&own, &found, now) {
+                match hand_over::ready(&own, customer, &found, delivery, now, &history) {
                     Ok(ready) => items.push((delivery.clone(), ready)),
                     Err(reason) => {
                         tracing::warn!(delivery.id = %delivery.id, %reason, "not shown");
@@ -251,7 +252,7 @@ impl App {
                 return Err(SkipReason::NoAddress);
             };
             let history = Past { host, project, customer };
-            delivery::ready(&own, customer, &found, &delivery, host.now(), &history)
+            hand_over::ready(&own, customer, &found, &delivery, host.now(), &history)
         })
         .await
     }

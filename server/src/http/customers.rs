@@ -23,7 +23,7 @@ use super::decisions::outreach_id;
 use super::deliveries::{self, DeliveryView};
 use super::error::{ApiError, ApiResult, ProblemDetails};
 use super::query::{Body, Page, Params, Parts1, page_size, read_cursor};
-use super::segments::below_filter;
+use super::segments::read_filter;
 use super::timeline::{self, TimelineView};
 
 /// Records of one export: beyond it a customer's life is read page by page.
@@ -43,7 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A customer in a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CustomerSummary {
+pub(crate) struct CustomerSummary {
     /// `cus_…`
     pub id: String,
     /// The client's own id; absent for a guest.
@@ -64,7 +64,7 @@ pub struct CustomerSummary {
 
 /// Everything that is true of a customer now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CustomerView {
+pub(crate) struct CustomerView {
     /// As in the list.
     #[serde(flatten)]
     pub summary: CustomerSummary,
@@ -88,7 +88,7 @@ pub struct CustomerView {
 
 /// A session of activity.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SessionView {
+pub(crate) struct SessionView {
     /// Its first activity.
     pub started: String,
     /// Its latest activity.
@@ -99,8 +99,7 @@ pub struct SessionView {
 
 /// What became of one outreach for one customer: the moments.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct TallyView {
+pub(crate) struct TallyView {
     pub outreach: String,
     pub granted: Vec<String>,
     pub displayed: Vec<String>,
@@ -116,7 +115,7 @@ pub struct TallyView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct CustomerQuery {
+pub(crate) struct CustomerQuery {
     /// Part of a name, mail address or id.
     q: Option<String>,
     /// Where the page before ended.
@@ -128,7 +127,7 @@ pub struct CustomerQuery {
 /// Which customers, by a filter as in an audience.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CustomerSearch {
+pub(crate) struct CustomerSearch {
     /// Who; absent: everyone.
     #[serde(default)]
     #[schema(value_type = Option<Condition>)]
@@ -148,7 +147,7 @@ pub struct CustomerSearch {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct TimelineQuery {
+pub(crate) struct TimelineQuery {
     /// Where the page before ended.
     cursor: Option<String>,
     /// How many, 1 to 200; 50 when left out.
@@ -158,7 +157,7 @@ pub struct TimelineQuery {
 /// What a customer allows or forbids.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ConsentRequest {
+pub(crate) struct ConsentRequest {
     /// `email`, `push`, `sms` or `whatsapp`.
     pub channel: String,
     /// A topic; empty: the whole channel.
@@ -171,7 +170,7 @@ pub struct ConsentRequest {
 /// Which outreach is allowed again.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AllowAgainRequest {
+pub(crate) struct AllowAgainRequest {
     /// The outreach's id.
     pub outreach: String,
 }
@@ -312,8 +311,7 @@ async fn page(
     search: CustomerSearch,
 ) -> ApiResult<Json<Page<CustomerSummary>>> {
     let project = app.project(caller.project)?;
-    let read = compile::read_filter(&search.filter.to_string()).map_err(below_filter)?;
-    let filter = read
+    let filter = read_filter(&search.filter)?
         .map(|filter| compile::compile_filter(&project, None, "/filter", &filter))
         .transpose()
         .map_err(ApiError::unsound)?;

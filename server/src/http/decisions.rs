@@ -25,7 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// One decision.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct DecisionView {
+pub(crate) struct DecisionView {
     /// When it was made.
     pub at: String,
     /// About whom: `cus_…`.
@@ -56,7 +56,7 @@ pub struct DecisionView {
 
 /// What triggered a decision.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TriggerView {
+pub(crate) struct TriggerView {
     /// `event`, `user_property` or `one_off`.
     pub kind: String,
     /// The event's name.
@@ -74,7 +74,7 @@ pub struct TriggerView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct DecisionQuery {
+pub(crate) struct DecisionQuery {
     /// Only about this customer: userId, anonymousId or `cus_…`.
     customer: Option<String>,
     /// Only on this outreach.
@@ -96,8 +96,7 @@ pub struct DecisionQuery {
 /// Send or skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum OutcomeWord {
+pub(crate) enum OutcomeWord {
     Send,
     Skip,
 }

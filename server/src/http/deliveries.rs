@@ -35,7 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// One message to one customer on one channel.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct DeliveryView {
+pub(crate) struct DeliveryView {
     /// `dlv_…`, also the idempotency key for the receiver.
     pub id: String,
     /// Whose: `cus_…`.
@@ -75,7 +75,7 @@ pub struct DeliveryView {
 
 /// One step in the life of a delivery.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct StepView {
+pub(crate) struct StepView {
     /// When.
     pub at: String,
     /// Where it stood then.
@@ -90,7 +90,7 @@ pub struct StepView {
 /// What an operator says about a delivery whose outcome nobody knows.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SettleRequest {
+pub(crate) struct SettleRequest {
     /// What became of it.
     pub outcome: SettleOutcome,
 }
@@ -98,7 +98,7 @@ pub struct SettleRequest {
 /// What became of it.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SettleOutcome {
+pub(crate) enum SettleOutcome {
     /// It was handed over.
     Sent,
     /// It was not; try again.
@@ -111,7 +111,7 @@ pub enum SettleOutcome {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct DeliveryQuery {
+pub(crate) struct DeliveryQuery {
     /// Only to this customer: userId, anonymousId or `cus_…`.
     customer: Option<String>,
     /// Only of this outreach.

@@ -30,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Which events and attributes a project sees.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CatalogueView {
+pub(crate) struct CatalogueView {
     /// The events, the most frequent first.
     pub events: Vec<EventView>,
     /// The attributes, by key.
@@ -39,7 +39,7 @@ pub struct CatalogueView {
 
 /// One name of events.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EventView {
+pub(crate) struct EventView {
     /// The first spelling.
     pub name: String,
     /// How many there were.
@@ -54,7 +54,7 @@ pub struct EventView {
 
 /// One property or attribute.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct PropertyView {
+pub(crate) struct PropertyView {
     /// Its name.
     pub name: String,
     /// How often each type was seen; more than one is a drift.
@@ -67,7 +67,7 @@ pub struct PropertyView {
 
 /// A value and how often it was seen.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ValueView {
+pub(crate) struct ValueView {
     /// The value as text.
     pub value: String,
     /// How often.

@@ -42,7 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// An outreach in a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OutreachSummary {
+pub(crate) struct OutreachSummary {
     /// Its id.
     pub id: String,
     /// What the team calls it.
@@ -78,7 +78,7 @@ pub struct OutreachSummary {
 
 /// Decisions so far.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Decisions to send.
     pub sends: u64,
     /// Refusals by the gate that refused.
@@ -90,7 +90,7 @@ pub struct Counts {
 
 /// An outreach with its latest version.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct OutreachView {
+pub(crate) struct OutreachView {
     /// As in the list.
     #[serde(flatten)]
     pub summary: OutreachSummary,
@@ -102,7 +102,7 @@ pub struct OutreachView {
 
 /// A saved version.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct VersionView {
+pub(crate) struct VersionView {
     /// From 1.
     pub version: u32,
     /// When it was saved.
@@ -116,7 +116,7 @@ pub struct VersionView {
 /// A new outreach.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewOutreach {
+pub(crate) struct NewOutreach {
     /// Letters, digits and `-`; made from the name when left out.
     pub id: Option<String>,
     /// The first version.
@@ -126,7 +126,7 @@ pub struct NewOutreach {
 
 /// The faults of a definition; none when it could go live.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// The faults, by place.
     pub problems: Vec<Problem>,
 }
@@ -134,7 +134,7 @@ pub struct Checked {
 /// What the copy is called.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CloneRequest {
+pub(crate) struct CloneRequest {
     /// Its id; the original's with `-copy` when left out.
     pub id: Option<String>,
     /// Its name; the original's with ` (copy)` when left out.
@@ -143,7 +143,7 @@ pub struct CloneRequest {
 
 /// How far the launch of a one-off has come.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LaunchView {
+pub(crate) struct LaunchView {
     /// Launches so far.
     pub launches: u32,
     /// Customers of the latest snapshot.
@@ -162,7 +162,7 @@ pub struct LaunchView {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct OutreachQuery {
+pub(crate) struct OutreachQuery {
     /// Only with this status.
     status: Option<Status>,
     /// Only of this type, such as `email`.

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A project.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ProjectView {
+pub(crate) struct ProjectView {
     /// Its id.
     pub id: String,
     /// What the team calls it.
@@ -37,7 +37,7 @@ pub struct ProjectView {
 /// A new project.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewProject {
+pub(crate) struct NewProject {
     /// Small letters, digits and `-`; it stands in keys.
     pub id: String,
     /// What the team calls it.
@@ -47,7 +47,7 @@ pub struct NewProject {
 
 /// A new project with its first keys, which are shown this once.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CreatedProject {
+pub(crate) struct CreatedProject {
     /// Its id.
     pub id: String,
     /// For web pages and apps.
@@ -119,7 +119,7 @@ async fn put_settings(
     Team(caller): Team,
     Body(settings): Body<Settings>,
 ) -> ApiResult<Json<Settings>> {
-    compile::check_settings(&settings).map_err(ApiError::unsound)?;
+    compile::check_settings(&*app.project(caller.project)?, &settings).map_err(ApiError::unsound)?;
     save(&app, caller.project, &settings).await?;
     Ok(Json(app.project(caller.project)?.settings.clone()))
 }

@@ -77,7 +77,7 @@ impl FromRequest<App> for Text {
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
+pub(crate) struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// Give this as `cursor` for the next page; absent on the last one.

@@ -24,7 +24,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// A named audience.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SegmentView {
+pub(crate) struct SegmentView {
     /// Its id.
     pub id: String,
     /// What the team calls it.
@@ -37,7 +37,7 @@ pub struct SegmentView {
 /// A new segment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewSegment {
+pub(crate) struct NewSegment {
     /// Letters, digits, `-` and `_`; made from the name when left out.
     pub id: Option<String>,
     /// What the team calls it.
@@ -51,7 +51,7 @@ pub struct NewSegment {
 /// A segment as it shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SavedSegment {
+pub(crate) struct SavedSegment {
     /// What the team calls it.
     pub name: String,
     /// Who belongs to it; absent: everyone.
@@ -135,9 +135,8 @@ async fn save(
     filter: &serde_json::Value,
 ) -> ApiResult<Json<SegmentView>> {
     let project = app.project(caller.project)?;
-    let read = compile::read_filter(&filter.to_string()).map_err(below_filter)?;
-    if let Some(condition) = &read {
-        compile::compile_filter(&project, None, "/filter", condition)
+    if let Some(condition) = read_filter(filter)? {
+        compile::compile_segment(&project, &id, "/filter", &condition)
             .map_err(ApiError::unsound)?;
     }
     let change = ProjectChange::SegmentSaved { id: id.clone(), name, filter: filter.to_string() };
@@ -146,14 +145,12 @@ async fn save(
     Ok(Json(view(find(&project, &id)?)))
 }
 
-/// Problems of a filter, with their place in the body.
-pub(crate) fn below_filter(
-    mut problems: Vec<engine::outreach::problem::Problem>,
-) -> ApiError {
-    for problem in &mut problems {
-        problem.pointer = format!("/filter{}", problem.pointer);
+/// A filter in a body, at `/filter`; `null` means everyone.
+pub(crate) fn read_filter(filter: &serde_json::Value) -> ApiResult<Option<Condition>> {
+    if filter.is_null() {
+        return Ok(None);
     }
-    ApiError::unsound(problems)
+    compile::read_filter(&filter.to_string(), "/filter").map(Some).map_err(ApiError::unsound)
 }
 
 fn find<'a>(project: &'a Project, id: &str) -> ApiResult<&'a Segment> {

@@ -11,7 +11,7 @@ use super::decisions::{self, DecisionView, outreach_id};
 
 /// A fact in the life of a customer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TimelineView {
+pub(crate) struct TimelineView {
     /// When it was accepted.
     pub at: String,
     /// Where its record lies in the log.
@@ -31,7 +31,7 @@ pub struct TimelineView {
 
 /// A step of a delivery that existed already.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TransitionView {
+pub(crate) struct TransitionView {
     /// `dlv_…`
     pub delivery: String,
     /// Where it stands now.

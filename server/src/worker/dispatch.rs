@@ -55,9 +55,10 @@ pub(crate) async fn run(app: App) {
 impl Dispatcher {
     async fn work(&mut self) {
         loop {
-            let wake = self.app.signals.due.notified();
             let app = self.app.clone();
+            let wake = app.signals.due.notified();
             let now = app.now();
+            while self.running.try_join_next().is_some() {}
             self.start_deferred(now);
             let room = limits::DUE_BATCH.saturating_sub(self.running.len());
             let mut taken = 0;

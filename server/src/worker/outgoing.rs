@@ -3,7 +3,8 @@
 use channels::{Email, Mailbox, Outgoing, Parcel, Webhook};
 use engine::customer::Customer;
 use engine::decision::SkipReason;
-use engine::delivery::{Delivery, Ready};
+use engine::delivery::Delivery;
+use engine::delivery::hand_over::Ready;
 use engine::outreach::content::OutreachType;
 use engine::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -58,7 +59,7 @@ fn email(
 ) -> Result<Email, SkipReason> {
     let address = customer.text("email").ok_or(SkipReason::NoAddress)?;
     let text = |key: &str| ready.content.get(key).and_then(Json::as_str).unwrap_or_default();
-    let optional = |key: &str| Some(text(key).to_owned()).filter(|text| !text.trim().is_empty());
+    let optional = |key: &str| Some(text(key)).filter(|text| !text.trim().is_empty()).map(str::to_owned);
     let from = optional("from").unwrap_or_else(|| around.sender.to_owned());
     let transactional =
         ready.content.get("transactional").and_then(Json::as_bool).unwrap_or(false);
