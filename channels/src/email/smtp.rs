@@ -446,7 +446,7 @@ fn says_gone(code: u16, reason: &str, phase: Phase) -> bool {
         None => {
             let lower = reason.to_lowercase();
             phase == Phase::Recipient
-                && matches!(code, 550..=553)
+                && matches!(code, 550 | 551 | 553)
                 && !POLICY.iter().any(|word| lower.contains(word))
         }
     }
