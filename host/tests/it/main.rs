@@ -8,3 +8,5 @@ mod dedupe;
 mod identity;
 mod overload;
 mod questions;
+mod sending;
+mod launching;
