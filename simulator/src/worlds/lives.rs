@@ -62,7 +62,7 @@ impl<'a> Life<'a> {
     pub(super) fn live(mut self) -> Vec<Step> {
         let length = 5 + self.dice.below(56);
         // Most outreaches are live from early on; some customers are there before.
-        for _ in 0..self.dice.below(4) {
+        for _ in 0..self.dice.below(self.people * 2 + 1) {
             self.identify();
         }
         for place in 0..self.outreaches.len() as u64 {
@@ -131,7 +131,7 @@ impl<'a> Life<'a> {
     }
 
     fn track(&mut self) {
-        let behind = match self.dice.below(12) {
+        let behind = match self.dice.below(20) {
             0 => 72 * 3_600_000 + pools::jitter(self.dice),
             1 => 100 * 3_600_000,
             2 => self.now - self.dice.one(&self.anchors) + pools::jitter(self.dice),
@@ -151,8 +151,9 @@ impl<'a> Life<'a> {
 
     fn properties(&mut self) -> Json {
         let mut object = Map::new();
-        if self.dice.chance(60) {
-            self.fill(&mut object, 4);
+        if self.dice.chance(75) {
+            let percent = self.dice.one(&[20, 60, 90]);
+            self.fill(&mut object, percent);
         }
         if self.dice.chance(55) {
             object.insert("order".to_owned(), self.dice.one(&[json!("A1"), json!("a1"), json!(7)]));
@@ -163,16 +164,21 @@ impl<'a> Life<'a> {
         Json::Object(object)
     }
 
-    /// Put some values under the keys of the pools.
-    fn fill(&mut self, object: &mut Map<String, Json>, most: u64) {
-        for _ in 0..=self.dice.below(most) {
-            let meant = self.dice.one(pools::TYPES);
-            let key = self.dice.one(meant.keys());
-            let value = self.value(meant);
-            match key.split_once('.') {
-                Some((outer, inner)) => object.insert(outer.to_owned(), json!({ inner: value })),
-                None => object.insert(key.to_owned(), value),
-            };
+    /// Put values under some of the keys of the pools.
+    fn fill(&mut self, object: &mut Map<String, Json>, percent: u64) {
+        for meant in pools::TYPES {
+            for key in meant.keys() {
+                if !self.dice.chance(percent) {
+                    continue;
+                }
+                let value = self.value(*meant);
+                match key.split_once('.') {
+                    Some((outer, inner)) => {
+                        object.insert(outer.to_owned(), json!({ inner: value }))
+                    }
+                    None => object.insert((*key).to_owned(), value),
+                };
+            }
         }
     }
 
@@ -182,17 +188,18 @@ impl<'a> Life<'a> {
 
     fn identify(&mut self) {
         let mut changes = Map::new();
-        self.fill(&mut changes, 6);
-        let odd = self.dice.chance(20);
-        if self.dice.chance(45) {
+        let percent = self.dice.one(&[10, 50, 90]);
+        self.fill(&mut changes, percent);
+        let odd = self.dice.chance(12);
+        if self.dice.chance(65) {
             let email = if odd { "nowhere" } else { "anna@example.com" };
             changes.insert("email".to_owned(), json!(email));
         }
-        if self.dice.chance(40) {
+        if self.dice.chance(55) {
             let phone = if odd { json!(" ") } else { json!("+49301234") };
             changes.insert("phone".to_owned(), phone);
         }
-        if self.dice.chance(40) {
+        if self.dice.chance(55) {
             changes.insert("push_token".to_owned(), json!("token"));
         }
         if self.dice.chance(35) {

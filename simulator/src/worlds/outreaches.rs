@@ -53,11 +53,11 @@ fn filter_where(dice: &mut Dice, topic: &Topic, percent: u64) -> Option<Conditio
 }
 
 fn trigger(dice: &mut Dice, topic: &Topic) -> Trigger {
-    let delay = dice.chance(30).then(|| short_span(dice));
+    let delay = dice.chance(35).then(|| short_span(dice));
     let cancel_on = if delay.is_some() && dice.chance(60) {
         vec![CancelEvent {
-            event: dice.one(pools::RULE_EVENTS).to_owned(),
-            conditions: filter_where(dice, topic, 25),
+            event: dice.one(&["order", "login", "page view", "sessionStarted"]).to_owned(),
+            conditions: filter_where(dice, topic, 15),
         }]
     } else {
         Vec::new()
@@ -101,8 +101,8 @@ fn schedule(dice: &mut Dice, topic: &Topic) -> Schedule {
     let moment = |dice: &mut Dice, percent: u64| {
         dice.chance(percent).then(|| clock::write(pools::near(dice, topic.base)))
     };
-    let start = moment(dice, 12);
-    let stop = moment(dice, 12);
+    let start = moment(dice, 7);
+    let stop = moment(dice, 7);
     match (start, stop) {
         // A schedule that stops before it starts does not compile.
         (Some(start), Some(stop)) if stop <= start => Schedule { start: Some(start), stop: None },

@@ -50,7 +50,9 @@ pub const EVENTS: &[&str] = &["order", "Order", " ORDER ", "login", "login", "Pa
 pub const RULE_EVENTS: &[&str] = &[
     "order",
     "order",
+    "order",
     "Order ",
+    "login",
     "login",
     "login",
     "page view",
@@ -84,7 +86,7 @@ pub const STANDARD: &[&str] = &[
     "email",
 ];
 /// Texts to compare with.
-pub const TEXTS: &[&str] = &["free", "Pro", "pr", "o", "42", "4.2", "true", "é", ""];
+pub const TEXTS: &[&str] = &["free", "free", "Pro", "pro", "42", "4.2", "true", "é", ""];
 /// Tags of outreaches.
 pub const TAGS: &[&str] = &["news", "sale"];
 /// Topics of mail.
@@ -127,6 +129,8 @@ pub fn value(dice: &mut Dice, meant: Type, now: Ms) -> Json {
     match meant {
         Type::Text => dice.one(&[
             json!("free"),
+            json!("free"),
+            json!("Free"),
             json!("Pro"),
             json!("pro"),
             json!("PROMO"),
