@@ -241,7 +241,12 @@ impl Stage {
                 self.project = next;
                 true
             }
-            Err(_) => false,
+            Err(problems) => {
+                if std::env::var_os("TIDINGS_TELL").is_some() {
+                    println!("refused: {change:.200?}\n  {problems:?}");
+                }
+                false
+            }
         }
     }
 
