@@ -118,6 +118,10 @@ pub struct ProblemDetails {
     pub problems: Vec<Problem>,
 }
 
+/// Problems that are not about the definition but about where the outreach stands.
+const STATE_CODES: &[&str] =
+    &["ended", "one_off", "no_way_back", "not_live", "not_one_off", "already_launched"];
+
 /// What every handler answers with when it fails.
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -164,7 +168,12 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> ApiError {
         match refused {
             Refused::NotFound { kind, id } => ApiError::not_found(kind, &id),
-            Refused::Unsound(problems) => ApiError::unsound(problems),
+            Refused::Unsound(problems) => match problems.as_slice() {
+                [only] if STATE_CODES.contains(&only.code.as_str()) => {
+                    ApiError::new(Code::Conflict, only.message.clone())
+                }
+                _ => ApiError::unsound(problems),
+            },
             Refused::Conflict(detail) => ApiError::new(Code::Conflict, detail),
             Refused::Invalid(detail) => ApiError::new(Code::Invalid, detail),
         }
