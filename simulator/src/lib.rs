@@ -1,1 +1,3 @@
-//! simulator
+//! Worlds to try the engine in: a living shop for the demo, and a naive model to agree with.
+
+pub mod shop;

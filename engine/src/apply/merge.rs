@@ -90,7 +90,7 @@ fn deliveries(place: Place<'_>, customer: &mut Customer, guest: &Customer) -> Ve
 
 fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) {
     // If both claimed the only claim there may be, one stays.
-    if !(is_single(place, no) && !own.granted.is_empty()) {
+    if !is_single(place, no) || own.granted.is_empty() {
         own.granted.extend_from_slice(&other.granted);
     }
     for (key, at) in &other.keys {

@@ -6,8 +6,6 @@
 //! `fixtures/scenarios/SENTENCES.md` lists every sentence of the contract and the stories that show
 //! it; the language is described in `fixtures/scenarios/README.md`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
-
 mod words;
 mod condition;
 mod definition;
