@@ -172,6 +172,7 @@ fn project() -> Project {
         id: "shop".into(),
         settings: Settings::default(),
         zone: Zone::utc(),
+        quiet_hours: None,
         outreaches: BTreeMap::new(),
         numbers: HashMap::from([
             ("welcome".to_owned(), OutreachNo(1)),

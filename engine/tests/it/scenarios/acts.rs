@@ -155,7 +155,7 @@ fn ask(world: &mut World, who: &str, text: &str) -> Done {
     };
     let json = condition::read(text, Of::Customer)?.to_string();
     let problems = |problems: Vec<_>| format!("{problems:?}");
-    let filter = compile::read_filter(&json).map_err(problems)?.ok_or("no condition")?;
+    let filter = compile::read_filter(&json, "").map_err(problems)?;
     let condition = compile::compile_filter(&world.project, None, "", &filter).map_err(problems)?;
     let answer = if world.matches(id, &condition) { "yes" } else { "no" };
     let who = who.strip_prefix("guest ").unwrap_or(who);
