@@ -154,7 +154,7 @@ impl<'a> Judge<'a> {
             self.transition(match answer {
                 Ok(due_at) => Transition {
                     delivery: delivery.id,
-                    state: DeliveryState::Due,
+                    state: if due_at > now { DeliveryState::Waiting } else { DeliveryState::Due },
                     due_at: Some(due_at),
                     reason: None,
                 },
@@ -336,7 +336,9 @@ fn send(question: &Question<'_>, not_before: Timestamp) -> Outcome {
         situation.customer.tallies.get(&outreach.no).map_or(0, |tally| tally.generation);
     let delivery =
         DeliveryId::of(situation.project.no, outreach.no, situation.id, &key, generation);
-    Outcome::Send { delivery, key, due_at, expires_at: lives, waiting: delay.is_some() }
+    // What quiet hours hold is judged again at its moment, like what a delay holds.
+    let waiting = due_at > situation.now;
+    Outcome::Send { delivery, key, due_at, expires_at: lives, waiting }
 }
 
 fn trigger_ref(occasion: &Occasion<'_>) -> TriggerRef {
