@@ -164,7 +164,7 @@ pub enum Outcome {
         due_at: Timestamp,
         /// Not after.
         expires_at: Option<Timestamp>,
-        /// A delay runs first and the rule is judged again after it.
+        /// A delay, quiet hours or a send window come first; the rule is judged again after them.
         waiting: bool,
     },
     /// Refused.
