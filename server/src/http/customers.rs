@@ -382,12 +382,12 @@ fn view(project: &Project, id: CustomerId, customer: &Customer) -> CustomerView 
             latest: session.latest.to_rfc3339(),
             count: session.count,
         }),
-        consent: customer.consent.clone(),
-        suppressed: customer
-            .suppressed
+        consent: customer
+            .consent
             .iter()
-            .map(|(channel, (_, reason))| (channel.clone(), reason.clone()))
+            .map(|(key, answer)| (key.clone(), answer.allowed))
             .collect(),
+        suppressed: customer.suppressed.clone(),
         page: customer.page.clone(),
         outreaches: customer.tallies.iter().map(tally).collect(),
         deliveries: customer
