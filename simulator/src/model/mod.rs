@@ -286,6 +286,11 @@ impl Model {
         self.coverage.borrow().clone()
     }
 
+    /// Whether answers are counted at the moment.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
     /// Count an answer.
     pub(crate) fn note(&self, question: &str, answer: bool) {
         if self.counting {
