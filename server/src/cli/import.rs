@@ -211,8 +211,9 @@ fn typed(name: &str, text: &str) -> Json {
         "false" => return Json::Bool(false),
         _ => {}
     }
-    match Value::Text(text.to_owned()).as_number() {
-        Some(number) if number_json(number).to_string() == text => number_json(number),
+    let number = Value::Text(text.to_owned()).as_number().map(number_json);
+    match number {
+        Some(number) if number.to_string().as_str() == text => number,
         Some(_) | None => Json::from(text),
     }
 }

@@ -224,6 +224,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_not_stored_says_when_to_come_back() {
+        for (error, status) in [
+            (SubmitError::Overloaded { retry_after_seconds: 7 }, 429),
+            (SubmitError::DiskFull, 507),
+            (SubmitError::Stopped("x".to_owned()), 503),
+        ] {
+            let response = ApiError::from(error).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
     fn every_page_has_a_code() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors");
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -43,6 +43,19 @@ async fn a_mail_lands_in_the_outbox() {
 }
 
 #[tokio::test]
+async fn a_mail_of_text_alone_is_not_blank() {
+    let server = start().await;
+    let mut definition = mail("Bought");
+    definition["content"] = json!({"kind": "email", "subject": "Hi", "text": "1 < 2\nBye"});
+    server.live("thanks", definition).await;
+    let id = bought(&server).await;
+    server.wait_for(&format!("/deliveries/{id}"), |delivery| delivery["state"] == "sent").await;
+    let url = format!("{}/outbox/{id}.eml.html", server.base);
+    let html = server.http.get(url).send().await.unwrap().text().await.unwrap();
+    assert!(html.contains("1 &lt; 2"), "{html}");
+}
+
+#[tokio::test]
 async fn a_webhook_is_signed_and_retried_with_the_same_id() {
     let (address, mut calls) = receiver(vec![503, 200]).await;
     let server = start_with(|config| {
