@@ -68,7 +68,12 @@ impl utoipa::Modify for KeyScheme {
 /// All the server answers to.
 pub fn router(app: App) -> Router {
     let (rest, _) = rest().split_for_parts();
-    let browser = Router::new().merge(ingest::routes()).merge(in_app::routes()).layer(cors());
+    // The fallback comes first, or it would answer the browser's question before the layer does.
+    let browser = Router::new()
+        .merge(ingest::routes())
+        .merge(in_app::routes())
+        .method_not_allowed_fallback(wrong_method)
+        .layer(cors());
     let nosniff = HeaderValue::from_static("nosniff");
     Router::new()
         .merge(rest)

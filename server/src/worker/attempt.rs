@@ -4,10 +4,11 @@
 //! the process dies in between, the delivery is held and shown instead of sent twice.
 
 use channels::Attempt;
-use engine::delivery::Delivery;
+use engine::delivery::{Delivery, DeliveryState};
 use engine::fact::AttemptOutcome;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
+use host::DeliveryStep;
 use host::command::{Command, Refused, SubmitError};
 
 use super::outgoing::{self, Around};
@@ -70,38 +71,61 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
         submit(app, task.project, || Command::Started { customer, delivery }).await?;
     }
     let answer = app.channels.send(&message).await;
-    Ok(classify(app, delivery, answer, app.now()))
-}
-
-fn classify(app: &App, delivery: &Delivery, answer: Attempt, now: Timestamp) -> AttemptOutcome {
-    let hours = i64::from(app.config.dispatch.give_up_after_hours);
-    let again = |reason: String, not_before_seconds: Option<u64>| {
-        let [dice] = secret::random_bytes::<1>();
-        let failed = Failed {
-            attempts: delivery.attempts,
-            due_since: delivery.decided_at,
-            now,
-            not_before_seconds,
-            give_up_after_ms: hours * 3_600_000,
-        };
-        match schedule::next(failed, dice) {
-            Next::At(at) => AttemptOutcome::Retry { reason, at },
-            Next::GiveUp => AttemptOutcome::Rejected {
-                reason: format!("given up after {hours} hours: {reason}"),
-            },
-        }
-    };
-    match answer {
+    let idempotent = delivery.outreach_type.is_idempotent();
+    Ok(match answer {
         Attempt::Accepted { provider_id } => AttemptOutcome::Accepted { provider_id },
-        Attempt::Retry { reason, not_before_seconds } => again(reason, not_before_seconds),
         Attempt::Rejected { reason } => AttemptOutcome::Rejected { reason },
         Attempt::AddressGone { reason } => AttemptOutcome::AddressGone { reason },
-        // Whoever knows the delivery by its id drops the repetition; so it is tried again.
-        Attempt::Unknown { reason } if delivery.outreach_type.is_idempotent() => {
-            again(reason, None)
+        Attempt::Retry { reason, not_before_seconds } => {
+            again(app, task, reason, not_before_seconds).await
         }
+        // Whoever knows the delivery by its id drops the repetition; so it is tried again.
+        Attempt::Unknown { reason } if idempotent => again(app, task, reason, None).await,
         Attempt::Unknown { reason } => AttemptOutcome::Unknown { reason },
+    })
+}
+
+/// Try again later, or give up.
+async fn again(
+    app: &App,
+    task: &Task,
+    reason: String,
+    not_before_seconds: Option<u64>,
+) -> AttemptOutcome {
+    let (project, id, now) = (task.project, task.delivery.id, app.now());
+    let row = app.ask(move |host| host.delivery(project, id)).await;
+    let steps = row.ok().and_then(Result::ok).flatten().map(|row| row.steps).unwrap_or_default();
+    let (earlier, since) = trouble(&steps);
+    let hours = i64::from(app.config.dispatch.give_up_after_hours);
+    let [dice] = secret::random_bytes::<1>();
+    let failed = Failed {
+        attempts: task.delivery.attempts.saturating_sub(earlier),
+        failing_since: since.unwrap_or(now),
+        now,
+        not_before_seconds,
+        give_up_after_ms: hours * 3_600_000,
+    };
+    match schedule::next(failed, dice) {
+        Next::At(at) => AttemptOutcome::Retry { reason, at },
+        Next::GiveUp => {
+            AttemptOutcome::Rejected { reason: format!("given up after {hours} hours: {reason}") }
+        }
     }
+}
+
+/// Since when a delivery fails, and how many attempts were made before that. Its age does not
+/// count, since it may have been delayed for weeks; and an operator who retries a dead letter
+/// begins anew.
+fn trouble(steps: &[DeliveryStep]) -> (u32, Option<Timestamp>) {
+    let is_end = |step: &DeliveryStep| {
+        matches!(step.state, DeliveryState::Failed | DeliveryState::Held | DeliveryState::Expired)
+    };
+    let begin = steps.iter().rposition(is_end);
+    let earlier = begin.and_then(|place| steps.get(place)).map_or(0, |step| step.attempts);
+    let recent = steps.get(begin.map_or(0, |place| place + 1)..).unwrap_or_default();
+    let first =
+        recent.iter().find(|step| step.state == DeliveryState::Due && step.attempts > earlier);
+    (earlier, first.map(|step| step.at))
 }
 
 async fn report(app: &App, task: &Task, outcome: AttemptOutcome) {
@@ -139,5 +163,27 @@ async fn submit(app: &App, project: ProjectNo, command: impl Fn() -> Command) ->
                 pause = (pause * 2).min(std::time::Duration::from_secs(5));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(at: i64, state: DeliveryState, attempts: u32) -> DeliveryStep {
+        DeliveryStep { position: 0, at: Timestamp(at), state, attempts, error: None }
+    }
+
+    #[test]
+    fn trouble_begins_with_the_first_failure_and_anew_with_an_operator() {
+        use DeliveryState::{Due, Failed, Waiting};
+        assert_eq!(trouble(&[]), (0, None));
+        let waited = [step(0, Waiting, 0), step(900, Due, 0)];
+        assert_eq!(trouble(&waited), (0, None));
+        let failing =
+            [step(0, Waiting, 0), step(900, Due, 0), step(950, Due, 1), step(990, Due, 2)];
+        assert_eq!(trouble(&failing), (0, Some(Timestamp(950))));
+        let retried = [step(950, Due, 1), step(960, Failed, 2), step(970, Due, 2)];
+        assert_eq!(trouble(&retried), (2, None));
     }
 }

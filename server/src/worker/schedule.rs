@@ -27,8 +27,8 @@ pub(crate) enum Next {
 pub(crate) struct Failed {
     /// Attempts before this one.
     pub(crate) attempts: u32,
-    /// When the delivery was first due.
-    pub(crate) due_since: Timestamp,
+    /// The first failure.
+    pub(crate) failing_since: Timestamp,
     /// The moment of the failure.
     pub(crate) now: Timestamp,
     /// The receiver's own wish, in seconds.
@@ -46,7 +46,7 @@ pub(crate) fn next(failed: Failed, dice: u8) -> Next {
     let wish = failed.not_before_seconds.and_then(|seconds| i64::try_from(seconds).ok());
     let wait = spread.max(wish.unwrap_or(0).saturating_mul(SECOND));
     let at = failed.now.plus_ms(wait);
-    let end = failed.due_since.plus_ms(failed.give_up_after_ms);
+    let end = failed.failing_since.plus_ms(failed.give_up_after_ms);
     if at > end { Next::GiveUp } else { Next::At(at) }
 }
 
@@ -56,7 +56,7 @@ mod tests {
 
     const FAILED: Failed = Failed {
         attempts: 0,
-        due_since: Timestamp(0),
+        failing_since: Timestamp(0),
         now: Timestamp(0),
         not_before_seconds: None,
         give_up_after_ms: 72 * HOUR,

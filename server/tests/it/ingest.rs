@@ -185,3 +185,23 @@ async fn history_counts_and_never_triggers() {
     let (_, answer) = server.ingest("/v1/import", &body).await;
     assert_eq!((&answer["accepted"], &answer["deliver"]), (&json!(1), &json!([])), "{answer}");
 }
+
+#[tokio::test]
+async fn browsers_may_call_from_anywhere_but_not_the_rest_api() {
+    let server = start().await;
+    let ask = |path: &str| {
+        server
+            .http
+            .request(reqwest::Method::OPTIONS, format!("{}{path}", server.base))
+            .header("origin", "https://x.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type")
+            .send()
+    };
+    let open = ask("/v1/collect").await.unwrap();
+    assert_eq!(open.status(), StatusCode::OK);
+    assert_eq!(open.headers()["access-control-allow-origin"], "*");
+    assert!(!open.headers().contains_key("access-control-allow-credentials"));
+    let closed = ask("/api/v1/outreaches").await.unwrap();
+    assert!(!closed.headers().contains_key("access-control-allow-origin"));
+}

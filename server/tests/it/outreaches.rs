@@ -113,6 +113,27 @@ async fn once_is_once_and_the_second_is_explained() {
 }
 
 #[tokio::test]
+async fn a_hundred_at_once_give_one_send() {
+    let server = start().await;
+    server.live("hello", banner("Viewed", "Hi")).await;
+    let calls = (0..100).map(|number| {
+        let body = json!({"userId": "mara", "event": "Viewed", "messageId": number.to_string()});
+        let request = server
+            .http
+            .post(format!("{}/v1/track", server.base))
+            .basic_auth(&server.keys.public, Some(""))
+            .json(&body);
+        tokio::spawn(async move { request.send().await.unwrap().status() })
+    });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), StatusCode::OK);
+    }
+    let counts = &server.get("/outreaches/hello").await["counts"];
+    assert_eq!((&counts["sends"], &counts["skips"]["frequency"]), (&json!(1), &json!(99)));
+}
+
+#[tokio::test]
 async fn a_one_off_reaches_each_once() {
     let server = start().await;
     for user in ["mara", "ben", "eve"] {
