@@ -2,7 +2,7 @@
 
 use super::{Place, enact};
 use crate::customer::{Customer, Series, Tally};
-use crate::delivery::DeliveryState;
+use crate::delivery::{Delivery, DeliveryState};
 use crate::ids::{CustomerId, DeliveryId, OutreachNo};
 use crate::outreach::compiled::Frequency;
 
@@ -70,22 +70,43 @@ fn take_series(own: &mut Series, other: &Series) {
     own.occurrences.sort_unstable();
 }
 
-/// Open deliveries move; where both hold the only claim there may be, the user's stays.
+/// Open deliveries move; where both hold a claim that there may be only once, one stays: the
+/// one that was handed over, else the user's.
 fn deliveries(place: Place<'_>, customer: &mut Customer, guest: &Customer) -> Vec<DeliveryId> {
     let mut changed = Vec::new();
     for (id, delivery) in &guest.deliveries {
         let mut delivery = delivery.clone();
-        let both = is_single(place, delivery.outreach)
-            && has_claim(customer, delivery.outreach)
-            && matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Due);
-        if both {
-            delivery.state = DeliveryState::Cancelled;
-            delivery.changed_at = place.now;
+        if has_claim(place, customer, &delivery) {
+            if is_open(&delivery) {
+                delivery.state = DeliveryState::Cancelled;
+                delivery.changed_at = place.now;
+            } else if !delivery.state.ended_unseen() {
+                changed.extend(withdraw_own(place, customer, &delivery));
+            }
         }
         customer.deliveries.insert(*id, delivery);
         changed.push(*id);
     }
     changed
+}
+
+/// What the guest was sent need not be sent to the user as well.
+fn withdraw_own(place: Place<'_>, customer: &mut Customer, guests: &Delivery) -> Vec<DeliveryId> {
+    let single = is_single(place, guests.outreach);
+    let mut withdrawn = Vec::new();
+    for own in customer.deliveries.values_mut() {
+        let same = own.outreach == guests.outreach && (single || own.key == guests.key);
+        if same && is_open(own) {
+            own.state = DeliveryState::Cancelled;
+            own.changed_at = place.now;
+            withdrawn.push(own.id);
+        }
+    }
+    withdrawn
+}
+
+fn is_open(delivery: &Delivery) -> bool {
+    matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Due)
 }
 
 fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) {
@@ -94,7 +115,12 @@ fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) 
         own.granted.extend_from_slice(&other.granted);
     }
     for (key, at) in &other.keys {
+        let both = own.keys.contains_key(key);
         own.keys.entry(*key).or_insert(*at);
+        let twice = own.granted.iter().rposition(|granted| granted == at).filter(|_| both);
+        if let Some(twice) = twice {
+            own.granted.remove(twice);
+        }
     }
     own.displayed.extend_from_slice(&other.displayed);
     own.clicked.extend_from_slice(&other.clicked);
@@ -107,8 +133,13 @@ fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) 
     enact::sort_times(own);
 }
 
-fn has_claim(customer: &Customer, no: OutreachNo) -> bool {
-    customer.tallies.get(&no).is_some_and(|tally| !tally.granted.is_empty())
+/// Whether the user holds the claim of a guest's delivery too.
+fn has_claim(place: Place<'_>, customer: &Customer, guests: &Delivery) -> bool {
+    let Some(tally) = customer.tallies.get(&guests.outreach) else { return false };
+    if is_single(place, guests.outreach) {
+        return !tally.granted.is_empty();
+    }
+    enact::once_key(&guests.key).is_some_and(|key| tally.keys.contains_key(&key))
 }
 
 fn is_single(place: Place<'_>, no: OutreachNo) -> bool {
