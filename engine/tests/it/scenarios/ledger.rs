@@ -163,7 +163,7 @@ fn transition_in_words(now: Timestamp, transition: &Transition) -> String {
     let state = transition.state.name();
     match (&transition.reason, transition.due_at) {
         (Some(reason), _) => format!("{state}, {}: {reason}", reason.gate().name()),
-        (None, Some(due_at)) if due_at > now => format!("{state} at {}", due_at.to_rfc3339()),
+        (None, Some(due_at)) if due_at > now => format!("waits until {}", due_at.to_rfc3339()),
         (None, _) => state.to_owned(),
     }
 }
@@ -174,9 +174,8 @@ fn decision_in_words(applying: &Applying<'_>, decision: &Decision) -> String {
         Outcome::Send { due_at, waiting, .. } => {
             let published = applying.project.published(decision.outreach, decision.version);
             let channel = published.map_or("?", |outreach| outreach.outreach_type.name());
-            match *due_at > applying.now {
-                true if *waiting => format!("send {channel}, waits until {}", due_at.to_rfc3339()),
-                true => format!("send {channel}, held until {}", due_at.to_rfc3339()),
+            match waiting {
+                true => format!("send {channel}, waits until {}", due_at.to_rfc3339()),
                 false => format!("send {channel}"),
             }
         }

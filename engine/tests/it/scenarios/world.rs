@@ -9,10 +9,10 @@ use std::sync::Arc;
 use engine::apply;
 use engine::condition::eval;
 use engine::customer::Customer;
-use engine::decision::Ruling;
+use engine::decision::{Outcome, Ruling};
 use engine::delivery::Delivery;
 use engine::fact::{Fact, Names};
-use engine::ids::{CustomerId, EventId, OutreachNo, ProjectNo};
+use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
 use engine::outreach::compiled::{Condition, Trigger};
 use engine::project::{Project, ProjectChange, Status};
 use engine::situation::{History, Occasion, Situation};
@@ -36,6 +36,7 @@ pub(super) struct World {
     names: BTreeMap<CustomerId, String>,
     log: Log,
     seen: BTreeSet<EventId>,
+    begun: BTreeSet<DeliveryId>,
 }
 
 /// The records, in order; the position of a record is its place.
@@ -73,6 +74,7 @@ impl World {
             names: BTreeMap::new(),
             log: Log::default(),
             seen: BTreeSet::new(),
+            begun: BTreeSet::new(),
         }
     }
 
@@ -167,6 +169,11 @@ impl World {
             after: &customer,
             applied: &applied,
         });
+        for decision in &applied.ruling.decisions {
+            if let Outcome::Send { delivery, .. } = &decision.outcome {
+                assert!(self.begun.insert(*delivery), "two sends are one delivery: {delivery}");
+            }
+        }
         self.log.records[place].ruling = applied.ruling;
         self.customers.insert(id, customer);
     }
@@ -175,10 +182,11 @@ impl World {
     pub(super) fn merge(&mut self, guest: &str, user: &str) {
         let guest_id = CustomerId::of_guest(PROJECT, guest);
         let into = self.user(user);
-        let snapshot = self.customer(guest_id);
+        let mut snapshot = self.customer(guest_id);
         if snapshot.merged_into.is_some() {
             return;
         }
+        snapshot.merged.push(guest_id);
         let names = Names { user_id: Some(user.to_owned()), anonymous_id: Some(guest.to_owned()) };
         self.happen(into, Fact::Merged { guest: Box::new(snapshot), names });
         self.happen(guest_id, Fact::MergedInto { customer: into });
