@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use engine::time::Timestamp;
-use store::log::LogReader;
+use store::log::{LogError, LogReader};
 use store::state::Keyspace;
 
 use crate::books::Books;
@@ -29,6 +29,8 @@ pub(crate) struct Pace {
 /// A state to be written.
 pub(crate) struct Cut {
     position: u64,
+    /// The record that ends there.
+    last: u64,
     latest: Timestamp,
     fresh: Arc<Fresh>,
     books: Books,
@@ -106,17 +108,14 @@ fn dirty(shared: &Shared) -> usize {
 }
 
 /// From here on everything belongs to the next checkpoint.
-pub(crate) fn cut(
-    shared: &Shared,
-    position: u64,
-    answers: Vec<Box<dyn FnOnce() + Send>>,
-) -> Cut {
+pub(crate) fn cut(shared: &Shared, position: u64, answers: Vec<Box<dyn FnOnce() + Send>>) -> Cut {
     for partition in &shared.partitions {
         write(partition).cut();
     }
     let latest = Timestamp(shared.latest.load(Ordering::Acquire));
     let (fresh, books) = (shared.layers.seal(), read(&shared.books).clone());
-    Cut { position, latest, fresh, books, answers }
+    let last = shared.last_record.load(Ordering::Acquire);
+    Cut { position, last, latest, fresh, books, answers }
 }
 
 /// Write checkpoints until the applier is gone.
@@ -162,8 +161,8 @@ pub(crate) fn put(shared: &Shared, cut: Cut) -> Result<Vec<Box<dyn FnOnce() + Se
     }
     cut.fresh.put(&mut batch);
     batch.put(Keyspace::Meta, rows::BOOKS, &rows::row(&cut.books));
-    let log = log_mark(&shared.reader).map_err(|error| error.to_string())?;
-    let standing = Standing { applied: cut.position, latest: cut.latest, log };
+    let (hash, _) = mark(&shared.reader, cut.last).map_err(|error| error.to_string())?;
+    let standing = Standing { applied: cut.position, latest: cut.latest, last: cut.last, hash };
     batch.put(Keyspace::Meta, rows::STANDING, &rows::row(&standing));
     batch.commit().map_err(|error| error.to_string())?;
     shared.layers.unseal();
@@ -176,10 +175,8 @@ pub(crate) fn put(shared: &Shared, cut: Cut) -> Result<Vec<Box<dyn FnOnce() + Se
     Ok(cut.answers)
 }
 
-/// What tells one log from another: its first record. Zeros for an empty one.
-pub(crate) fn log_mark(reader: &LogReader) -> Result<[u8; 32], store::log::LogError> {
-    match reader.iterate(reader.begin()).next() {
-        Some(first) => Ok(*blake3::hash(&first?.payload).as_bytes()),
-        None => Ok([0; 32]),
-    }
+/// A hash of the record at a position, and where the next one lies.
+pub(crate) fn mark(reader: &LogReader, position: u64) -> Result<([u8; 32], u64), LogError> {
+    let record = reader.read(position)?;
+    Ok((*blake3::hash(&record.payload).as_bytes(), record.next))
 }

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::apply::{decide, next_moment};
 use engine::decision::{Decision, Outcome};
@@ -123,7 +124,10 @@ impl Enactor {
         let appended = self.appender.append(partition, FORMAT, &bytes);
         self.buffer = bytes;
         match appended {
-            Ok(position) => Ok(position),
+            Ok(position) => {
+                self.shared.last_record.store(position, Ordering::Release);
+                Ok(position)
+            }
             Err(LogError::Full { .. } | LogError::Backlog { .. }) => Err(Failure::Full),
             Err(error @ LogError::TooLarge { .. }) => Err(Failure::Impossible(error.to_string())),
             Err(error) => Err(Failure::Fatal(error.to_string())),
@@ -204,7 +208,13 @@ impl Enactor {
         }
         for decision in &record.ruling.decisions {
             let (at, decision) = (record.now, decision.clone());
-            self.effects.push(Published::DecisionMade { project, customer, position, at, decision });
+            self.effects.push(Published::DecisionMade {
+                project,
+                customer,
+                position,
+                at,
+                decision,
+            });
         }
         let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
         let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
@@ -213,7 +223,12 @@ impl Enactor {
         }
         for delivery in applied.changed {
             let (id, state) = (delivery.id, delivery.state.clone());
-            self.effects.push(Published::DeliveryChanged { project, customer, delivery: id, state });
+            self.effects.push(Published::DeliveryChanged {
+                project,
+                customer,
+                delivery: id,
+                state,
+            });
         }
     }
 }

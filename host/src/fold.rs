@@ -59,6 +59,16 @@ pub(crate) struct Then {
 
 /// The customer after their records before `end`; `None` when there are none left.
 pub(crate) fn customer_at(shared: &Shared, key: Key, end: u64) -> Result<Option<Then>, QueryError> {
+    let (then, exists) = fold(shared, key, end)?;
+    Ok(exists.then_some(then))
+}
+
+/// The same; somebody who was not there yet is empty.
+pub(crate) fn before(shared: &Shared, key: Key, end: u64) -> Result<Then, QueryError> {
+    Ok(fold(shared, key, end)?.0)
+}
+
+fn fold(shared: &Shared, key: Key, end: u64) -> Result<(Then, bool), QueryError> {
     let mut positions = shared.layers.timeline(key, end, usize::MAX)?;
     positions.reverse();
     let mut fold = ProjectFold::new(shared, key.0);
@@ -84,5 +94,5 @@ pub(crate) fn customer_at(shared: &Shared, key: Key, end: u64) -> Result<Option<
         }
     }
     fold.advance(end);
-    Ok(exists.then(|| Then { customer, project: Arc::new(fold.project) }))
+    Ok((Then { customer, project: Arc::new(fold.project) }, exists))
 }

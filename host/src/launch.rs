@@ -20,7 +20,7 @@ use crate::history::{LogHistory, Parsed};
 use crate::limits::{MEMBERS_PER_RECORD, SWEEP_PER_TURN};
 use crate::locks::{read, write};
 use crate::published::Published;
-use crate::query::audience::matches;
+use crate::query::audience::{ask, matches};
 use crate::record::{Entry, Sweep, SweepCause, Swept, Unreadable};
 
 impl Applier {
@@ -82,10 +82,8 @@ impl Applier {
         let mut members = Vec::new();
         for partition in &self.shared.partitions {
             for ((project, id), customer) in read(partition).iter() {
-                if *project == next.no
-                    && customer.merged_into.is_none()
-                    && matches(audience, next, *id, customer, occasion(), now, &history)
-                {
+                let own = *project == next.no && customer.merged_into.is_none();
+                if own && matches(audience, &ask(next, *id, customer, occasion(), now, &history)) {
                     members.push(*id);
                 }
             }

@@ -139,9 +139,9 @@ fn known_row(
     if let Some(row) = inner.fresh_delivery(record.project, id) {
         return Ok(Some(row));
     }
-    let begins = record.ruling.decisions.iter().any(|decision| {
-        matches!(&decision.outcome, Outcome::Send { delivery, .. } if *delivery == id)
-    });
+    let begins = record.ruling.decisions.iter().any(
+        |decision| matches!(&decision.outcome, Outcome::Send { delivery, .. } if *delivery == id),
+    );
     if begins { Ok(None) } else { layers.stored_delivery(record.project, id) }
 }
 

@@ -135,7 +135,10 @@ impl Host {
     ///
     /// # Errors
     /// The log is damaged or in use, or the disk fails. A damaged state is no error: it is rebuilt.
-    #[expect(clippy::needless_pass_by_value, reason = "the call reads as `open(dir, Options { .. })`")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the call reads as `open(dir, Options { .. })`"
+    )]
     pub fn open(dir: &Path, options: Options) -> Result<Host, OpenError> {
         std::fs::create_dir_all(dir)
             .map_err(|source| OpenError::Io { doing: "make the data folder", source })?;

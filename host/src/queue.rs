@@ -120,9 +120,7 @@ impl Queue {
             |inner: &Inner| inner.jobs.is_empty() && !inner.nudged && inner.stopped.is_none();
         if idle(&inner) && patience != Some(Duration::ZERO) {
             inner = match patience {
-                None => {
-                    self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner)
-                }
+                None => self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(patience) => {
                     let waited = self.wake.wait_timeout(inner, patience);
                     waited.unwrap_or_else(PoisonError::into_inner).0
@@ -199,4 +197,3 @@ fn changes_weight(
     };
     changes.iter().map(|(key, change)| key.len() + value(change)).sum()
 }
-

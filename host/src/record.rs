@@ -121,7 +121,9 @@ pub enum Unreadable {
     #[error(transparent)]
     Log(#[from] store::log::LogError),
     /// Its bytes are of another version.
-    #[error("the record at log position {position} has format {format}, this binary reads {FORMAT}")]
+    #[error(
+        "the record at log position {position} has format {format}, this binary reads {FORMAT}"
+    )]
     Format {
         /// Where.
         position: u64,

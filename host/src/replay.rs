@@ -16,7 +16,7 @@ use store::log::LogReader;
 use store::state::{Keyspace, Order, State, StateError};
 
 use crate::change::{install, install_known, note_scheduled};
-use crate::checkpoint::{self, log_mark};
+use crate::checkpoint::{self, mark};
 use crate::due::{DueChange, due_at};
 use crate::limits::REPLAYED_PER_CHECKPOINT;
 use crate::locks::{lock, read, write};
@@ -66,10 +66,11 @@ fn why_unusable(state: &State, reader: &LogReader) -> Result<Option<String>, Ope
             reader.durable()
         )));
     }
-    if standing.log != log_mark(reader)? {
-        return Ok(Some("it belongs to another log".to_owned()));
+    // A position that is no record of this log is an error of the log's reader.
+    match mark(reader, standing.last) {
+        Ok(found) if found == (standing.hash, standing.applied) => Ok(None),
+        Ok(_) | Err(_) => Ok(Some("it belongs to another log".to_owned())),
     }
-    Ok(None)
 }
 
 /// Load what the state store has. Answers the position up to which it has it; `None` when a row is
@@ -116,6 +117,7 @@ pub(crate) fn replay_from(shared: &Shared, from: u64) -> Result<(), OpenError> {
         let record = record?;
         let entry = Entry::decode(&record)?;
         apply(shared, record.position, entry)?;
+        shared.last_record.store(record.position, Ordering::Release);
         count += 1;
         if count.is_multiple_of(REPLAYED_PER_CHECKPOINT) {
             let cut = checkpoint::cut(shared, record.next, Vec::new());
@@ -262,4 +264,3 @@ fn interrupted(delivery: &engine::delivery::Delivery) -> Fact {
     };
     Fact::Attempted { delivery: delivery.id, outcome }
 }
-

@@ -24,8 +24,10 @@ pub(crate) struct Standing {
     pub(crate) applied: u64,
     /// The latest time of a record.
     pub(crate) latest: Timestamp,
-    /// Which log: a hash of its first record.
-    pub(crate) log: [u8; 32],
+    /// The record that ends there, so that a state is not taken for that of another log.
+    pub(crate) last: u64,
+    /// A hash of its payload.
+    pub(crate) hash: [u8; 32],
 }
 
 /// A delivery as it stands, and how it came there.

@@ -1,7 +1,7 @@
 //! What the threads of one host share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use engine::customer::Customer;
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The latest time of a record.
     pub(crate) latest: AtomicI64,
+    /// Where the latest record lies, durable or not.
+    pub(crate) last_record: AtomicU64,
     pub(crate) partitions: Vec<RwLock<Partition>>,
     pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
     /// All changes of all projects with their positions, for "as it was then".
@@ -71,10 +73,7 @@ impl Durable {
             if self.gone.load(Ordering::Acquire) {
                 return false;
             }
-            durable = self
-                .moved
-                .wait(durable)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            durable = self.moved.wait(durable).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         true
     }
@@ -94,6 +93,7 @@ impl Shared {
         Shared {
             clock: parts.clock,
             latest: AtomicI64::new(0),
+            last_record: AtomicU64::new(0),
             partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
             projects: RwLock::default(),
             changes: RwLock::default(),

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::sync_channel;
 
-use engine::ids::{CustomerId, ProjectNo};
 use engine::delivery::{Delivery, DeliveryState};
+use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
 
 use crate::command::{Submission, SubmitError};
@@ -94,9 +94,13 @@ impl Host {
         for (at, project, customer, id) in taken {
             let home = self.shared.home(project, customer);
             let found = self.shared.look((project, home), |customer| {
-                customer.deliveries.get(&id).filter(|delivery| {
-                    delivery.state == DeliveryState::Due && delivery.due_at == at
-                }).cloned()
+                customer
+                    .deliveries
+                    .get(&id)
+                    .filter(|delivery| {
+                        delivery.state == DeliveryState::Due && delivery.due_at == at
+                    })
+                    .cloned()
             });
             match found.flatten() {
                 Some(delivery) => due.push((project, home, delivery)),

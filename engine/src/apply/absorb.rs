@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::{Absorbed, Call, Place, derived, enact, merge, receipt};
-use crate::customer::{Attribute, Customer, Session};
+use crate::customer::{Attribute, Consent, Customer, Session};
 use crate::delivery::DeliveryState;
 use crate::fact::{Event, Fact, Names, event_key};
 use crate::situation::Happening;
@@ -44,7 +44,8 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             receipt::absorb_attempt(place, customer, *delivery, outcome)
         }
         Fact::Consent { channel, topic, allowed } => {
-            customer.consent.insert(consent_key(channel, topic), *allowed);
+            let consent = Consent { allowed: *allowed, at: place.now };
+            customer.consent.insert(consent_key(channel, topic), consent);
             Absorbed::default()
         }
         Fact::Settled { delivery, by } => {

@@ -28,7 +28,7 @@ pub(crate) fn judge(
     history: &dyn History,
 ) -> Ruling {
     let mut judge = Judge { place, customer, history, ruling: Ruling::default() };
-    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+    for happening in &absorbed.happenings {
         judge.withdraw(happening);
     }
     if absorbed.call == Some(Call::Clock) {
@@ -82,7 +82,8 @@ impl<'a> Judge<'a> {
         Some((line, line.live.as_deref()?))
     }
 
-    /// Cancel events withdraw what waits.
+    /// Cancel events withdraw what waits, when they happened after the trigger; a late report of
+    /// one does so too.
     fn withdraw(&mut self, happening: &Happening) {
         let Some(concerned) = self.place.project.by_cancel_event.get(&happening.key) else {
             return;
@@ -92,7 +93,9 @@ impl<'a> Judge<'a> {
             .deliveries
             .values()
             .filter(|delivery| {
-                delivery.state == DeliveryState::Waiting && concerned.contains(&delivery.outreach)
+                delivery.state == DeliveryState::Waiting
+                    && concerned.contains(&delivery.outreach)
+                    && delivery.triggered_at() <= happening.at
             })
             .cloned()
             .collect();

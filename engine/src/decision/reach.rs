@@ -45,7 +45,7 @@ pub fn refusal(
     let Some(address) = address(outreach.outreach_type, customer) else {
         return Some(SkipReason::NoAddress);
     };
-    if customer.suppressed.get(channel).is_some_and(|(gone, _)| gone == address) {
+    if customer.suppressed.contains_key(&format!("{channel} {address}")) {
         return Some(SkipReason::Suppressed);
     }
     (!transactional && !consents(customer, channel, topic, settings))
@@ -73,13 +73,14 @@ pub fn address(outreach_type: OutreachType, customer: &Customer) -> Option<&str>
 /// A no to the channel holds for all its topics; then a word on the topic; then a yes to the
 /// channel; then what the project assumes.
 fn consents(customer: &Customer, channel: &str, topic: &str, settings: &Settings) -> bool {
-    let whole = customer.consent.get(channel).copied();
+    let answer = |key: &str| customer.consent.get(key).map(|consent| consent.allowed);
+    let whole = answer(channel);
     if whole == Some(false) {
         return false;
     }
     let on_topic = match topic {
         "" => None,
-        topic => customer.consent.get(&format!("{channel}/{topic}")).copied(),
+        topic => answer(&format!("{channel}/{topic}")),
     };
     on_topic.or(whole).unwrap_or(settings.consent_by_default)
 }

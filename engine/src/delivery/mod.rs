@@ -46,6 +46,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// When the trigger happened.
+    pub fn triggered_at(&self) -> Timestamp {
+        match &self.trigger {
+            TriggerRef::Event { at, .. } => *at,
+            TriggerRef::UserProperty | TriggerRef::OneOff { .. } => self.decided_at,
+        }
+    }
+
     /// How many deliveries lie between the customer's own action and what this one causes.
     pub fn next_hop(&self) -> u8 {
         match &self.trigger {

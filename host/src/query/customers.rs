@@ -11,7 +11,7 @@ use crate::limits::ITEMS_PER_PAGE;
 use crate::locks::read;
 use crate::open::Host;
 use crate::partition::Key;
-use crate::query::audience::matches;
+use crate::query::audience::{ask, matches};
 use crate::resolve;
 
 /// Attributes that a search looks into, besides the names and ids.
@@ -52,8 +52,9 @@ impl Host {
         let mut found = Vec::new();
         for id in self.ids_after(project, after) {
             let wanted = |customer: &Customer| {
+                let s = ask(&compiled, id, customer, Occasion::Question, now, &history);
                 let fits = search.as_ref().is_none_or(|text| is_about(customer, id, text))
-                    && matches(filter, &compiled, id, customer, Occasion::Question, now, &history);
+                    && matches(filter, &s);
                 fits.then(|| customer.clone())
             };
             if let Some(Some(customer)) = self.shared.look((project, id), wanted) {

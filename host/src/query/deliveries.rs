@@ -1,7 +1,7 @@
 //! What was sent, or waits to be: lists, one with its history, and the inbox of a customer.
 
-use engine::delivery::{Delivery, DeliveryState};
 use engine::decision::Outcome;
+use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::outreach::content::OutreachType;
 
@@ -52,7 +52,9 @@ impl Host {
                 before = position;
                 rows += 1;
                 let row = self.shared.layers.delivery(project, id)?;
-                items.extend(row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)));
+                items.extend(
+                    row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)),
+                );
             }
             if last {
                 return Ok(Page { items, next: None });
@@ -83,7 +85,9 @@ impl Host {
             for line in page.items {
                 let Outcome::Send { delivery, .. } = line.decision.outcome else { continue };
                 let row = self.shared.layers.delivery(project, delivery)?;
-                items.extend(row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)));
+                items.extend(
+                    row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)),
+                );
             }
             before = page.next;
             if before.is_none() || items.len() >= budget.items || rows >= budget.rows {

@@ -8,6 +8,7 @@ pub mod timeline;
 pub mod decisions;
 pub mod deliveries;
 pub mod audience;
+pub mod explain;
 pub mod projects;
 
 use crate::record::Unreadable;
