@@ -58,7 +58,7 @@ impl Ledger {
         }
         for (outreach, excluded) in &ruling.exclusions {
             let what =
-                if *excluded { "left out: it matches already" } else { "no longer left out" };
+                if *excluded { "left out until it stops matching" } else { "no longer left out" };
             self.note(applying.now, applying.who, &name(applying.project, *outreach), what);
         }
         for decision in &ruling.decisions {
@@ -202,8 +202,8 @@ pub(super) fn day_and_time(at: Timestamp) -> (String, String) {
 /// Replace each `2026-03-02T09:00:00.000Z` in a sentence by `2026-03-02 09:00`.
 fn short_times(text: &str) -> String {
     let word = |word: &str| {
-        let end = if word.ends_with([',', ';']) { &word[word.len() - 1..] } else { "" };
-        match Timestamp::parse(word.trim_end_matches([',', ';'])) {
+        let end = if word.ends_with([',', ';', '.']) { &word[word.len() - 1..] } else { "" };
+        match Timestamp::parse(word.trim_end_matches([',', ';', '.'])) {
             Some(at) => {
                 let (day, time) = day_and_time(at);
                 format!("{day} {time}{end}")
