@@ -248,7 +248,10 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.email.transport != Transport::Http, "email.transport is folder or smtp");
+        anyhow::ensure!(
+            self.email.transport != Transport::Http,
+            "email.transport is folder or smtp"
+        );
         anyhow::ensure!(
             self.webhook.transport != Transport::Smtp,
             "webhook.transport is folder or http"
@@ -257,7 +260,10 @@ impl Config {
         anyhow::ensure!(!smtp || !self.email.host.is_empty(), "email.host is needed for smtp");
         let web = self.base_url.starts_with("http://") || self.base_url.starts_with("https://");
         anyhow::ensure!(web, "base_url begins with https:// or http://");
-        anyhow::ensure!(self.dispatch.attempts_per_channel > 0, "attempts_per_channel is at least 1");
+        anyhow::ensure!(
+            self.dispatch.attempts_per_channel > 0,
+            "attempts_per_channel is at least 1"
+        );
         Ok(())
     }
 
@@ -343,8 +349,8 @@ impl Config {
 }
 
 fn read_table(path: &Path) -> anyhow::Result<toml::Table> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     text.parse().with_context(|| format!("reading {}", path.display()))
 }
 
@@ -390,7 +396,8 @@ mod tests {
     #[test]
     fn later_wins() {
         let file = "listen = \"127.0.0.1:1\"\n[email]\nhost = \"a\"\nport = 25\n";
-        let environment = [("TIDINGS_EMAIL__HOST", "b"), ("TIDINGS_LOG__JSON", "true"), ("PATH", "x")];
+        let environment =
+            [("TIDINGS_EMAIL__HOST", "b"), ("TIDINGS_LOG__JSON", "true"), ("PATH", "x")];
         let config = load(file, &environment).unwrap();
         assert_eq!(config.listen.port(), 1);
         assert_eq!((config.email.host.as_str(), config.email.port), ("b", Some(25)));

@@ -14,7 +14,9 @@ mod content;
 pub mod judge;
 mod reason;
 
-pub use reach::{address as reach_address, refusal as reach_refusal};
+pub use reach::{
+    address as reach_address, on_channel as channel_refusal, refusal as reach_refusal,
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -20,36 +20,33 @@ pub fn refusal(
     customer: &Customer,
     settings: &Settings,
 ) -> Option<SkipReason> {
-    let channel = outreach.outreach_type.name();
     let (topic, transactional) = match &outreach.definition.content {
         Content::Email { topic, transactional, .. } => (topic.as_str(), *transactional),
         _ => ("", false),
     };
-    let needs_address = match outreach.outreach_type {
-        OutreachType::Email | OutreachType::Push | OutreachType::Sms | OutreachType::Whatsapp => {
-            true
-        }
-        OutreachType::Message
-        | OutreachType::Survey
-        | OutreachType::Tour
-        | OutreachType::Checklist
-        | OutreachType::Banner
-        | OutreachType::Modal
-        | OutreachType::Tooltip
-        | OutreachType::News
-        | OutreachType::Webhook => false,
-    };
-    if !needs_address {
+    let refusal = on_channel(outreach.outreach_type, topic, customer, settings)?;
+    // A mail that the customer asked for needs an address, not consent.
+    (refusal != SkipReason::NoConsent || !transactional).then_some(refusal)
+}
+
+/// Why a customer cannot be reached on a channel, for a topic when there is one.
+pub fn on_channel(
+    outreach_type: OutreachType,
+    topic: &str,
+    customer: &Customer,
+    settings: &Settings,
+) -> Option<SkipReason> {
+    if outreach_type.is_in_app() || outreach_type == OutreachType::Webhook {
         return None;
     }
-    let Some(address) = address(outreach.outreach_type, customer) else {
+    let channel = outreach_type.name();
+    let Some(address) = address(outreach_type, customer) else {
         return Some(SkipReason::NoAddress);
     };
     if customer.suppressed.contains_key(&format!("{channel} {address}")) {
         return Some(SkipReason::Suppressed);
     }
-    (!transactional && !consents(customer, channel, topic, settings))
-        .then_some(SkipReason::NoConsent)
+    (!consents(customer, channel, topic, settings)).then_some(SkipReason::NoConsent)
 }
 
 /// Where a channel reaches the customer; `None` where it reaches nobody.

@@ -3,14 +3,15 @@
 //! The corpus is complete: each kind the schema knows occurs in a valid definition, and each code a
 //! problem can have occurs in an invalid one. Who adds an operator adds a fixture, or this fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use engine::ids::{OutreachNo, ProjectNo};
 use engine::outreach::compile;
 use engine::outreach::definition::{Condition, Definition};
 use engine::outreach::problem::{CODES, Problem};
-use engine::project::{Project, Segment};
+use engine::project::{Project, Segment, Settings};
+use engine::time::Zone;
 use serde_json::{Value as Json, json};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -166,15 +167,27 @@ fn project() -> Project {
     let staff =
         json!({"kind": "custom_attribute", "attribute": "staff", "test": {"kind": "is_true"}});
     let vip = json!({"kind": "any", "conditions": [{"kind": "segment", "segment": "payers"}]});
-    let mut project = Project::new(ProjectNo(1), "shop");
-    project.numbers.insert("welcome".to_owned(), OutreachNo(1));
-    project.numbers.insert("feature-tour".to_owned(), OutreachNo(2));
-    project.segments.extend([
-        segment("payers", paid),
-        segment("staff", staff),
-        segment("vip", vip),
-    ]);
-    project
+    Project {
+        no: ProjectNo(1),
+        id: "shop".into(),
+        settings: Settings::default(),
+        zone: Zone::utc(),
+        quiet_hours: None,
+        outreaches: BTreeMap::new(),
+        numbers: HashMap::from([
+            ("welcome".to_owned(), OutreachNo(1)),
+            ("feature-tour".to_owned(), OutreachNo(2)),
+        ]),
+        segments: BTreeMap::from([
+            segment("payers", paid),
+            segment("staff", staff),
+            segment("vip", vip),
+        ]),
+        by_event: HashMap::new(),
+        by_property: Vec::new(),
+        by_cancel_event: HashMap::new(),
+        by_goal: HashMap::new(),
+    }
 }
 
 /// JSON without what has a default and stands there anyway, and with one kind of number.

@@ -28,7 +28,8 @@ impl Export {
         let client = self.target.client()?;
         let mut out: Box<dyn std::io::Write> = match &self.out {
             Some(path) => Box::new(std::io::BufWriter::new(
-                std::fs::File::create(path).with_context(|| format!("writing {}", path.display()))?,
+                std::fs::File::create(path)
+                    .with_context(|| format!("writing {}", path.display()))?,
             )),
             None => Box::new(std::io::stdout().lock()),
         };

@@ -63,9 +63,9 @@ impl Import {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let file = std::fs::File::open(&self.file)
             .with_context(|| format!("reading {}", self.file.display()))?;
-        let bar = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(
-            "{bar:40} {bytes}/{total_bytes} {msg} {eta} left",
-        )?);
+        let bar = ProgressBar::new(file.metadata()?.len()).with_style(
+            ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {eta} left")?,
+        );
         let source = bar.wrap_read(file);
         let mut sender = Sender {
             client: self.target.client()?,
@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn rows_become_items_of_a_batch() {
-        let fields = json!({"userId": "m", "event": "order", "timestamp": "2026-01-01", "total": 3});
+        let fields =
+            json!({"userId": "m", "event": "order", "timestamp": "2026-01-01", "total": 3});
         let Json::Object(fields) = fields else { panic!() };
         let once = item(What::Events, fields.clone());
         assert_eq!(once["type"], "track");

@@ -49,7 +49,10 @@ impl Keys {
             KeysCommand::List => {
                 for row in keys.list() {
                     let kind = kind_name(row.kind);
-                    println!("{}  {kind:<6}  {}  {}  {}", row.id, row.project, row.created_at, row.shown);
+                    println!(
+                        "{}  {kind:<6}  {}  {}  {}",
+                        row.id, row.project, row.created_at, row.shown
+                    );
                 }
             }
             KeysCommand::Create { project, secret, admin } => {

@@ -11,8 +11,8 @@ use channels::Channels;
 use engine::apply::properties_in;
 use engine::customer::Customer;
 use engine::decision::SkipReason;
-use engine::delivery::hand_over::{self, Ready};
 use engine::delivery::Delivery;
+use engine::delivery::hand_over::{self, Ready};
 use engine::fact::Names;
 use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::{Project, ProjectChange};
@@ -157,9 +157,7 @@ impl App {
 
     /// A project as it is now.
     pub(crate) fn project(&self, no: ProjectNo) -> ApiResult<Arc<Project>> {
-        self.host
-            .project(no)
-            .ok_or_else(|| ApiError::new(Code::NotFound, "the project is gone"))
+        self.host.project(no).ok_or_else(|| ApiError::new(Code::NotFound, "the project is gone"))
     }
 
     /// All projects.
@@ -191,9 +189,7 @@ impl App {
 
     /// The customer an address of the API means: `cus_…`, a user id, or an anonymous id.
     pub(crate) fn find_customer(&self, project: ProjectNo, text: &str) -> ApiResult<CustomerId> {
-        self.host
-            .resolve(project, text)
-            .ok_or_else(|| ApiError::not_found("customer", text))
+        self.host.resolve(project, text).ok_or_else(|| ApiError::not_found("customer", text))
     }
 
     /// A customer as they are now.

@@ -73,7 +73,7 @@ pub(crate) struct CustomerView {
     pub session: Option<SessionView>,
     /// Explicit answers: `email` or `email/topic` → allowed.
     pub consent: BTreeMap<String, bool>,
-    /// Channels whose address must not be used: channel → reason.
+    /// Addresses that must not be used: channel and address → reason.
     pub suppressed: BTreeMap<String, String>,
     /// The latest page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,11 @@ async fn search(
     params(("id" = String, Path, description = "userId, anonymousId or `cus_…`")),
     responses((status = 200, description = "The customer", body = CustomerView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn get(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<CustomerView>> {
+async fn get(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<CustomerView>> {
     let (id, customer) = find(&app, &caller, &id)?;
     Ok(Json(view(&*app.project(caller.project)?, id, &customer)))
 }
@@ -242,7 +246,11 @@ async fn get_timeline(
     params(("id" = String, Path, description = "userId, anonymousId or `cus_…`")),
     responses((status = 200, description = "The document", body = Object),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn export(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<Json_>> {
+async fn export(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<Json_>> {
     let (id, customer) = find(&app, &caller, &id)?;
     let mut timeline = Vec::new();
     let mut before = None;
@@ -325,7 +333,10 @@ async fn page(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(id, _)| id.to_string());
-    Ok(Json(Page { items: found.iter().map(|(id, customer)| summary(*id, customer)).collect(), next }))
+    Ok(Json(Page {
+        items: found.iter().map(|(id, customer)| summary(*id, customer)).collect(),
+        next,
+    }))
 }
 
 async fn life(
@@ -382,12 +393,12 @@ fn view(project: &Project, id: CustomerId, customer: &Customer) -> CustomerView 
             latest: session.latest.to_rfc3339(),
             count: session.count,
         }),
-        consent: customer.consent.clone(),
-        suppressed: customer
-            .suppressed
+        consent: customer
+            .consent
             .iter()
-            .map(|(channel, (_, reason))| (channel.clone(), reason.clone()))
+            .map(|(key, answer)| (key.clone(), answer.allowed))
             .collect(),
+        suppressed: customer.suppressed.clone(),
         page: customer.page.clone(),
         outreaches: customer.tallies.iter().map(tally).collect(),
         deliveries: customer

@@ -136,9 +136,8 @@ async fn list(
     let no = caller.project;
     let page = app.ask(move |host| host.decisions(no, &filter, before, limit)).await?;
     let page = page.map_err(ApiError::internal)?;
-    let view = |line: &DecisionLine| {
-        view(&project, line.customer, &line.decision, line.at, line.position)
-    };
+    let view =
+        |line: &DecisionLine| view(&project, line.customer, &line.decision, line.at, line.position);
     let next = page.next.map(|position| position.to_string());
     Ok(Json(Page { items: page.items.iter().map(view).collect(), next }))
 }
@@ -147,10 +146,7 @@ fn read_gate(text: &str) -> ApiResult<engine::decision::GateName> {
     let gates = engine::decision::GateName::ALL;
     gates.into_iter().find(|gate| gate.name() == text).ok_or_else(|| {
         let names: Vec<&str> = gates.iter().map(|gate| gate.name()).collect();
-        ApiError::new(
-            Code::InvalidParameter,
-            format!("gate is one of {}", names.join(", ")),
-        )
+        ApiError::new(Code::InvalidParameter, format!("gate is one of {}", names.join(", ")))
     })
 }
 

@@ -141,8 +141,7 @@ async fn list(
     let project = app.project(caller.project)?;
     let no = caller.project;
     let outreach = query.outreach.as_deref().map(|id| find(&project, id)).transpose()?;
-    let customer =
-        query.customer.as_deref().map(|text| app.find_customer(no, text)).transpose()?;
+    let customer = query.customer.as_deref().map(|text| app.find_customer(no, text)).transpose()?;
     let filter = DeliveryFilter {
         outreach: outreach.map(|line| line.no),
         customer,
@@ -162,7 +161,11 @@ async fn list(
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn get(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<DeliveryView>> {
+async fn get(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<DeliveryView>> {
     whole(&app, &caller, &id).await
 }
 
@@ -171,7 +174,11 @@ async fn get(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiRes
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn retry(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<DeliveryView>> {
+async fn retry(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<DeliveryView>> {
     settled(&app, &caller, &id, Settlement::Retry).await
 }
 
@@ -199,7 +206,11 @@ async fn settle(
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn cancel(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<DeliveryView>> {
+async fn cancel(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<DeliveryView>> {
     settled(&app, &caller, &id, Settlement::Cancelled).await
 }
 

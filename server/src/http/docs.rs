@@ -159,8 +159,10 @@ fn schema_as_html(name: &str, schema: &Json) -> String {
     let mut out = format!("<h3 id=\"{name}\"><code>{name}</code></h3><p>{}</p>", with_code(says));
     let variants = schema.get("oneOf").and_then(Json::as_array);
     if let Some(words) = schema.get("enum").and_then(Json::as_array) {
-        let words: Vec<String> =
-            words.iter().map(|word| format!("<code>{}</code>", escape(&word.to_string()))).collect();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| format!("<code>{}</code>", escape(&word.to_string())))
+            .collect();
         out.push_str(&format!("<p>{}</p>", words.join(", ")));
     }
     out.push_str("<table>");
@@ -233,10 +235,7 @@ fn first_schema(content: &Json) -> Option<&Json> {
 }
 
 fn objects(json: Option<&Json>) -> impl Iterator<Item = (&str, &Json)> {
-    json.and_then(Json::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.as_str(), value))
+    json.and_then(Json::as_object).into_iter().flatten().map(|(name, value)| (name.as_str(), value))
 }
 
 #[cfg(test)]

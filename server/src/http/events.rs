@@ -95,7 +95,8 @@ async fn catalogue(app: App, Team(caller): Team) -> ApiResult<Json<CatalogueView
                 .collect(),
         })
         .collect();
-    events.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.name.cmp(&other.name)));
+    events
+        .sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.name.cmp(&other.name)));
     let attributes = found
         .attributes
         .iter()
@@ -111,7 +112,8 @@ async fn catalogue(app: App, Team(caller): Team) -> ApiResult<Json<CatalogueView
 async fn tail(app: App, Team(caller): Team) -> ApiResult<Response> {
     let permit = app.open_stream()?;
     let mut published = app.signals.tail();
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Event, std::convert::Infallible>>(64);
+    let (sender, receiver) =
+        tokio::sync::mpsc::channel::<Result<Event, std::convert::Infallible>>(64);
     let project = caller.project;
     tokio::spawn(async move {
         let _permit = permit;
@@ -144,10 +146,18 @@ async fn tail(app: App, Team(caller): Team) -> ApiResult<Response> {
 
 fn line(app: &App, own: ProjectNo, published: &Published) -> Option<(&'static str, Json_)> {
     match published {
-        Published::EventAccepted { project, customer, position, name, at, accepted_at, decisions, sends }
-            if *project == own =>
-        {
-            Some(("event", json!({
+        Published::EventAccepted {
+            project,
+            customer,
+            position,
+            name,
+            at,
+            accepted_at,
+            decisions,
+            sends,
+        } if *project == own => Some((
+            "event",
+            json!({
                 "customer": customer.to_string(),
                 "position": position,
                 "name": name,
@@ -155,19 +165,24 @@ fn line(app: &App, own: ProjectNo, published: &Published) -> Option<(&'static st
                 "accepted_at": accepted_at.to_rfc3339(),
                 "decisions": decisions,
                 "sends": sends,
-            })))
-        }
-        Published::DecisionMade { project, customer, position, at, decision } if *project == own => {
+            }),
+        )),
+        Published::DecisionMade { project, customer, position, at, decision }
+            if *project == own =>
+        {
             let project = app.project(own).ok()?;
             let view = decisions::view(&project, *customer, decision, *at, *position);
             Some(("decision", serde_json::to_value(view).ok()?))
         }
         Published::DeliveryChanged { project, customer, delivery, state } if *project == own => {
-            Some(("delivery", json!({
-                "customer": customer.to_string(),
-                "delivery": delivery.to_string(),
-                "state": state.name(),
-            })))
+            Some((
+                "delivery",
+                json!({
+                    "customer": customer.to_string(),
+                    "delivery": delivery.to_string(),
+                    "state": state.name(),
+                }),
+            ))
         }
         Published::EventAccepted { .. }
         | Published::DecisionMade { .. }

@@ -105,7 +105,8 @@ async fn outbox_file(
     let html = file.ends_with(".eml").then(|| html_part(&text)).flatten();
     match part {
         Part::Html => {
-            let policy = "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'";
+            let policy =
+                "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'";
             let headers = [
                 (header::CONTENT_SECURITY_POLICY, policy),
                 (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -114,7 +115,9 @@ async fn outbox_file(
         }
         Part::Frame => {
             let frame = match html {
-                Some(_) => format!("<iframe sandbox src=\"/outbox/{}.html\"></iframe>", escape(file)),
+                Some(_) => {
+                    format!("<iframe sandbox src=\"/outbox/{}.html\"></iframe>", escape(file))
+                }
                 None => String::new(),
             };
             let body = format!(

@@ -39,20 +39,23 @@ pub(crate) async fn items(
     customer: CustomerId,
 ) -> ApiResult<Vec<Json_>> {
     let ready = app.inbox(project, customer).await?;
-    Ok(ready.into_iter().map(|(delivery, ready)| {
-        let outreach = &ready.outreach;
-        json!({
-            "id": delivery.id.to_string(),
-            "outreach": outreach.id,
-            "version": outreach.version,
-            "type": delivery.outreach_type.name(),
-            "content": ready.content,
-            "pages": outreach.definition.pages,
-            "priority": outreach.guardrails.priority,
-            "decided_at": delivery.decided_at.to_rfc3339(),
-            "expires_at": delivery.expires_at.map(engine::time::Timestamp::to_rfc3339),
+    Ok(ready
+        .into_iter()
+        .map(|(delivery, ready)| {
+            let outreach = &ready.outreach;
+            json!({
+                "id": delivery.id.to_string(),
+                "outreach": outreach.id,
+                "version": outreach.version,
+                "type": delivery.outreach_type.name(),
+                "content": ready.content,
+                "pages": outreach.definition.pages,
+                "priority": outreach.guardrails.priority,
+                "decided_at": delivery.decided_at.to_rfc3339(),
+                "expires_at": delivery.expires_at.map(engine::time::Timestamp::to_rfc3339),
+            })
         })
-    }).collect())
+        .collect())
 }
 
 /// The names in the query, and the caller who may speak for them.
@@ -174,9 +177,7 @@ async fn stream(
     let mut response = Sse::new(events).keep_alive(ping).into_response();
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 

@@ -244,7 +244,11 @@ async fn check(app: App, Team(caller): Team, Text(text): Text) -> ApiResult<Json
     params(("id" = String, Path, description = "The outreach's id")),
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn get(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn get(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     view(&app, &caller, &id)
 }
 
@@ -305,7 +309,11 @@ async fn version(
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 409, description = "Not in this state", body = ProblemDetails),
         (status = 422, description = "The latest version has faults", body = ProblemDetails)))]
-async fn go_live(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn go_live(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     set_status(&app, &caller, id, Status::Live).await
 }
 
@@ -314,7 +322,11 @@ async fn go_live(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> Ap
     params(("id" = String, Path, description = "The outreach's id")),
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 409, description = "It is not live", body = ProblemDetails)))]
-async fn pause(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn pause(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     expect_status(&app, &caller, &id, &[Status::Live, Status::Shadow], "paused")?;
     set_status(&app, &caller, id, Status::Paused).await
 }
@@ -324,7 +336,11 @@ async fn pause(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiR
     params(("id" = String, Path, description = "The outreach's id")),
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 409, description = "It is not paused", body = ProblemDetails)))]
-async fn resume(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn resume(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     expect_status(&app, &caller, &id, &[Status::Paused], "resumed")?;
     set_status(&app, &caller, id, Status::Live).await
 }
@@ -334,7 +350,11 @@ async fn resume(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> Api
     params(("id" = String, Path, description = "The outreach's id")),
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 409, description = "Not in this state", body = ProblemDetails)))]
-async fn end(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn end(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     set_status(&app, &caller, id, Status::Ended).await
 }
 
@@ -344,7 +364,11 @@ async fn end(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiRes
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 409, description = "Not in this state", body = ProblemDetails),
         (status = 422, description = "The latest version has faults", body = ProblemDetails)))]
-async fn shadow(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn shadow(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     set_status(&app, &caller, id, Status::Shadow).await
 }
 
@@ -352,7 +376,11 @@ async fn shadow(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> Api
 #[utoipa::path(post, path = "/outreaches/{id}/archive", tag = "Outreaches",
     params(("id" = String, Path, description = "The outreach's id")),
     responses((status = 200, description = "The outreach", body = OutreachView)))]
-async fn archive(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<OutreachView>> {
+async fn archive(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<OutreachView>> {
     let change = ProjectChange::Archived { id: id.clone() };
     app.submit_one(caller.project, Command::Change(change)).await?;
     view(&app, &caller, &id)
@@ -380,8 +408,7 @@ async fn clone(
         return Err(ApiError::not_found("version", &id));
     };
     let mut definition = latest.definition.clone();
-    definition.name =
-        request.name.unwrap_or_else(|| format!("{} (copy)", latest.definition.name));
+    definition.name = request.name.unwrap_or_else(|| format!("{} (copy)", latest.definition.name));
     let copy = match request.id {
         Some(copy) => check_id(copy)?,
         None => free_id(&project, &format!("{id}-copy")),

@@ -20,9 +20,7 @@ const ID_CHARS: usize = 32;
 
 /// The routes of this room.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(get_settings, put_settings))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get_settings, put_settings))
 }
 
 /// A project.
@@ -81,9 +79,8 @@ async fn create(
     Body(new): Body<NewProject>,
 ) -> ApiResult<(StatusCode, Json<CreatedProject>)> {
     team.admin()?;
-    let plain = |letter: char| {
-        letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
-    };
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if new.id.is_empty() || new.id.len() > ID_CHARS || !new.id.chars().all(plain) {
         let detail = format!("a project's id has 1 to {ID_CHARS} small letters, digits and -");
         return Err(ApiError::at(Code::Invalid, "/id", detail));
@@ -119,7 +116,8 @@ async fn put_settings(
     Team(caller): Team,
     Body(settings): Body<Settings>,
 ) -> ApiResult<Json<Settings>> {
-    compile::check_settings(&*app.project(caller.project)?, &settings).map_err(ApiError::unsound)?;
+    compile::check_settings(&*app.project(caller.project)?, &settings)
+        .map_err(ApiError::unsound)?;
     save(&app, caller.project, &settings).await?;
     Ok(Json(app.project(caller.project)?.settings.clone()))
 }

@@ -94,7 +94,11 @@ async fn create(
     params(("id" = String, Path, description = "The segment's id")),
     responses((status = 200, description = "The segment", body = SegmentView),
         (status = 404, description = "There is none", body = ProblemDetails)))]
-async fn get(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<Json<SegmentView>> {
+async fn get(
+    app: App,
+    Team(caller): Team,
+    Parts1(id): Parts1<String>,
+) -> ApiResult<Json<SegmentView>> {
     let project = app.project(caller.project)?;
     Ok(Json(view(find(&project, &id)?)))
 }

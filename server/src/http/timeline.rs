@@ -44,9 +44,8 @@ pub(crate) struct TransitionView {
 /// An entry in the words of the API.
 pub(crate) fn view(project: &Project, entry: &TimelineEntry) -> TimelineView {
     let (kind, fact) = fact_view(project, &entry.fact);
-    let decision = |decision| {
-        decisions::view(project, entry.customer, decision, entry.at, entry.position)
-    };
+    let decision =
+        |decision| decisions::view(project, entry.customer, decision, entry.at, entry.position);
     let transition = |step: &engine::decision::Transition| TransitionView {
         delivery: step.delivery.to_string(),
         state: step.state.name().to_owned(),
@@ -65,16 +64,19 @@ pub(crate) fn view(project: &Project, entry: &TimelineEntry) -> TimelineView {
 
 fn fact_view(project: &Project, fact: &Fact) -> (&'static str, Json) {
     match fact {
-        Fact::Event(event) => ("event", json!({
-            "id": event.id.to_string(),
-            "name": event.name,
-            "at": event.at.to_rfc3339(),
-            "properties": parsed(&event.properties),
-            "historical": event.historical,
-            "page": event.page,
-            "user_id": event.names.user_id,
-            "anonymous_id": event.names.anonymous_id,
-        })),
+        Fact::Event(event) => (
+            "event",
+            json!({
+                "id": event.id.to_string(),
+                "name": event.name,
+                "at": event.at.to_rfc3339(),
+                "properties": parsed(&event.properties),
+                "historical": event.historical,
+                "page": event.page,
+                "user_id": event.names.user_id,
+                "anonymous_id": event.names.anonymous_id,
+            }),
+        ),
         Fact::Attributes { changes, historical, .. } => {
             let changes: serde_json::Map<String, Json> = changes
                 .iter()
@@ -88,15 +90,22 @@ fn fact_view(project: &Project, fact: &Fact) -> (&'static str, Json) {
             ("merged", json!({"user_id": names.user_id, "anonymous_id": names.anonymous_id}))
         }
         Fact::MergedInto { customer } => ("merged_into", json!({"customer": customer.to_string()})),
-        Fact::Receipt { delivery, outreach, kind, at, detail, .. } => ("receipt", json!({
-            "delivery": delivery.to_string(),
-            "outreach": outreach_id(project, *outreach),
-            "receipt": receipt_name(*kind),
-            "at": at.to_rfc3339(),
-            "detail": parsed(detail),
-        })),
-        Fact::Started { delivery } => ("attempt_started", json!({"delivery": delivery.to_string()})),
-        Fact::Attempted { delivery, outcome } => ("attempt", attempt_view(&delivery.to_string(), outcome)),
+        Fact::Receipt { delivery, outreach, kind, at, detail, .. } => (
+            "receipt",
+            json!({
+                "delivery": delivery.to_string(),
+                "outreach": outreach_id(project, *outreach),
+                "receipt": receipt_name(*kind),
+                "at": at.to_rfc3339(),
+                "detail": parsed(detail),
+            }),
+        ),
+        Fact::Started { delivery } => {
+            ("attempt_started", json!({"delivery": delivery.to_string()}))
+        }
+        Fact::Attempted { delivery, outcome } => {
+            ("attempt", attempt_view(&delivery.to_string(), outcome))
+        }
         Fact::Consent { channel, topic, allowed } => {
             ("consent", json!({"channel": channel, "topic": topic, "allowed": allowed}))
         }

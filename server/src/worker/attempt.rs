@@ -86,9 +86,9 @@ fn classify(app: &App, delivery: &Delivery, answer: Attempt, now: Timestamp) -> 
         };
         match schedule::next(failed, dice) {
             Next::At(at) => AttemptOutcome::Retry { reason, at },
-            Next::GiveUp => {
-                AttemptOutcome::Rejected { reason: format!("given up after {hours} hours: {reason}") }
-            }
+            Next::GiveUp => AttemptOutcome::Rejected {
+                reason: format!("given up after {hours} hours: {reason}"),
+            },
         }
     };
     match answer {
@@ -97,7 +97,9 @@ fn classify(app: &App, delivery: &Delivery, answer: Attempt, now: Timestamp) -> 
         Attempt::Rejected { reason } => AttemptOutcome::Rejected { reason },
         Attempt::AddressGone { reason } => AttemptOutcome::AddressGone { reason },
         // Whoever knows the delivery by its id drops the repetition; so it is tried again.
-        Attempt::Unknown { reason } if delivery.outreach_type.is_idempotent() => again(reason, None),
+        Attempt::Unknown { reason } if delivery.outreach_type.is_idempotent() => {
+            again(reason, None)
+        }
         Attempt::Unknown { reason } => AttemptOutcome::Unknown { reason },
     }
 }
@@ -115,11 +117,7 @@ async fn report(app: &App, task: &Task, outcome: AttemptOutcome) {
 }
 
 /// Submit until it is stored: an outcome that is lost would be an attempt made twice.
-async fn submit(
-    app: &App,
-    project: ProjectNo,
-    command: impl Fn() -> Command,
-) -> Result<(), Quit> {
+async fn submit(app: &App, project: ProjectNo, command: impl Fn() -> Command) -> Result<(), Quit> {
     let mut pause = std::time::Duration::from_millis(100);
     loop {
         match app.try_submit(project, vec![command()]).await {

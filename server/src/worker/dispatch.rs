@@ -44,9 +44,8 @@ pub(crate) async fn run(app: App) {
     };
     dispatcher.work().await;
     let Dispatcher { mut running, .. } = dispatcher;
-    let drained = tokio::time::timeout(limits::DRAIN, async {
-        while running.join_next().await.is_some() {}
-    });
+    let drained =
+        tokio::time::timeout(limits::DRAIN, async { while running.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!("attempts were still under way at the end; they are held at the next start");
     }
@@ -106,8 +105,9 @@ impl Dispatcher {
     fn admit(&mut self, task: Task, now: Timestamp) {
         let Task { project, delivery, .. } = &task;
         let project = self.app.project(*project).ok();
-        let outreach =
-            project.as_ref().and_then(|project| project.published(delivery.outreach, delivery.version));
+        let outreach = project
+            .as_ref()
+            .and_then(|project| project.published(delivery.outreach, delivery.version));
         if let Some(limit) = outreach.and_then(|outreach| outreach.guardrails.rate_limit.as_ref()) {
             let slot = self.pace.slot((task.project, delivery.outreach), limit, now);
             if slot > now {

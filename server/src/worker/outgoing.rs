@@ -59,10 +59,10 @@ fn email(
 ) -> Result<Email, SkipReason> {
     let address = customer.text("email").ok_or(SkipReason::NoAddress)?;
     let text = |key: &str| ready.content.get(key).and_then(Json::as_str).unwrap_or_default();
-    let optional = |key: &str| Some(text(key)).filter(|text| !text.trim().is_empty()).map(str::to_owned);
+    let optional =
+        |key: &str| Some(text(key)).filter(|text| !text.trim().is_empty()).map(str::to_owned);
     let from = optional("from").unwrap_or_else(|| around.sender.to_owned());
-    let transactional =
-        ready.content.get("transactional").and_then(Json::as_bool).unwrap_or(false);
+    let transactional = ready.content.get("transactional").and_then(Json::as_bool).unwrap_or(false);
     Ok(Email {
         delivery_id: delivery.id.to_string(),
         from: mailbox(&from),

@@ -10,16 +10,8 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 
 /// The pause after the first failed attempt, the second, …; the last one repeats.
-const PAUSES: &[i64] = &[
-    5 * SECOND,
-    30 * SECOND,
-    2 * MINUTE,
-    10 * MINUTE,
-    HOUR,
-    3 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-];
+const PAUSES: &[i64] =
+    &[5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR];
 
 /// What to do after an attempt that failed for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ async fn customers_are_found_by_page_filter_and_name() {
     all.sort();
     assert_eq!(all, ["ben", "eve", "mara"]);
     assert_eq!(ids(&server.get("/customers?q=mar").await), ["mara"]);
-    let filter = json!({"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}});
+    let filter =
+        json!({"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}});
     let mut found = ids(&server.post("/customers/search", json!({"filter": filter})).await);
     found.sort();
     assert_eq!(found, ["eve", "mara"]);
@@ -43,7 +44,8 @@ async fn customers_are_found_by_page_filter_and_name() {
         let refused = server.api(Method::GET, path, None, StatusCode::BAD_REQUEST).await;
         assert_eq!(refused["code"], code, "{path}");
     }
-    let faulty = json!({"filter": {"kind": "attribute", "attribute": "nope", "test": {"kind": "is_set"}}});
+    let faulty =
+        json!({"filter": {"kind": "attribute", "attribute": "nope", "test": {"kind": "is_set"}}});
     let refused = server
         .api(Method::POST, "/customers/search", Some(faulty), StatusCode::UNPROCESSABLE_ENTITY)
         .await;
@@ -54,7 +56,8 @@ async fn customers_are_found_by_page_filter_and_name() {
 async fn segments_name_audiences() {
     let server = start().await;
     server.identify("mara", json!({"plan": "pro"})).await;
-    let filter = json!({"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}});
+    let filter =
+        json!({"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}});
     let new = json!({"name": "Paying", "filter": filter});
     let made = server.api(Method::POST, "/segments", Some(new.clone()), StatusCode::CREATED).await;
     assert_eq!(made["id"], "paying");
@@ -78,7 +81,9 @@ async fn a_customer_can_be_read_exported_and_forgotten() {
         server.api(Method::PUT, "/customers/mara/consent", Some(consent), StatusCode::OK).await;
     assert_eq!(mara["consent"], json!({"email/news": false}));
     let odd = json!({"channel": "smoke", "allowed": true});
-    server.api(Method::PUT, "/customers/mara/consent", Some(odd), StatusCode::UNPROCESSABLE_ENTITY).await;
+    server
+        .api(Method::PUT, "/customers/mara/consent", Some(odd), StatusCode::UNPROCESSABLE_ENTITY)
+        .await;
 
     let export = server.get("/customers/mara/export").await;
     assert_eq!(export["complete"], true);
@@ -88,7 +93,9 @@ async fn a_customer_can_be_read_exported_and_forgotten() {
         .iter()
         .filter_map(|entry| entry["kind"].as_str())
         .collect();
-    assert!(kinds.contains(&"event") && kinds.contains(&"attributes") && kinds.contains(&"consent"));
+    assert!(
+        kinds.contains(&"event") && kinds.contains(&"attributes") && kinds.contains(&"consent")
+    );
 
     server.api(Method::DELETE, "/customers/mara", None, StatusCode::NO_CONTENT).await;
     server.api(Method::GET, "/customers/mara", None, StatusCode::NOT_FOUND).await;

@@ -71,7 +71,9 @@ async fn a_webhook_is_signed_and_retried_with_the_same_id() {
 }
 
 /// A receiver that answers with these statuses, and hands on what it was sent.
-async fn receiver(statuses: Vec<u16>) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>) {
+async fn receiver(
+    statuses: Vec<u16>,
+) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -88,13 +90,16 @@ async fn receiver(statuses: Vec<u16>) -> (std::net::SocketAddr, tokio::sync::mps
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                 let length = head
                     .lines()
-                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
+                    .find_map(|line| {
+                        line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
+                    })
                     .unwrap_or(0);
                 if body.len() >= length {
                     break;
                 }
             }
-            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let answer =
+                format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             stream.write_all(answer.as_bytes()).await.unwrap();
             sender.send(String::from_utf8_lossy(&bytes).into_owned()).await.unwrap();
         }

@@ -32,7 +32,8 @@ async fn a_batch_as_the_node_client_posts_it() {
     });
     let packed = gzip(&body);
     let send = || {
-        server.http
+        server
+            .http
             .post(format!("{}/v1/batch", server.base))
             .basic_auth(&server.keys.public, Some(""))
             .header("content-type", "application/json")
@@ -111,8 +112,14 @@ async fn bad_calls_are_refused_with_a_problem() {
     let big = vec![b' '; 501 * 1024];
     assert_eq!(code(post("/v1/batch", big, None).await).await, is(400, "batch_too_large"));
     let junk = b"no gzip".to_vec();
-    assert_eq!(code(post("/v1/batch", junk.clone(), Some("gzip")).await).await, is(400, "invalid_gzip"));
-    assert_eq!(code(post("/v1/batch", junk, Some("br")).await).await, is(415, "unsupported_encoding"));
+    assert_eq!(
+        code(post("/v1/batch", junk.clone(), Some("gzip")).await).await,
+        is(400, "invalid_gzip")
+    );
+    assert_eq!(
+        code(post("/v1/batch", junk, Some("br")).await).await,
+        is(415, "unsupported_encoding")
+    );
     assert_eq!(code(post("/v1/dance", b"{}".to_vec(), None).await).await, is(404, "not_found"));
 
     // Half a gigabyte of nothing in a small body: refused at the limit, not unpacked.

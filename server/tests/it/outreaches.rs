@@ -7,7 +7,8 @@ use crate::support::{banner, mail, start};
 async fn an_outreach_goes_through_its_life() {
     let server = start().await;
     let new = json!({"definition": banner("Viewed", "Hi")});
-    let made = server.api(Method::POST, "/outreaches", Some(new.clone()), StatusCode::CREATED).await;
+    let made =
+        server.api(Method::POST, "/outreaches", Some(new.clone()), StatusCode::CREATED).await;
     assert_eq!((&made["id"], &made["status"]), (&json!("a-banner"), &json!("draft")));
     let second = server.api(Method::POST, "/outreaches", Some(new), StatusCode::CREATED).await;
     assert_eq!(second["id"], "a-banner-2");
@@ -18,7 +19,12 @@ async fn an_outreach_goes_through_its_life() {
     server.api(Method::POST, "/outreaches/a-banner/pause", None, StatusCode::CONFLICT).await;
     assert_eq!(server.post("/outreaches/a-banner/go-live", Json::Null).await["live_version"], 1);
     let saved = server
-        .api(Method::PUT, "/outreaches/a-banner", Some(banner("Viewed", "Hi again")), StatusCode::OK)
+        .api(
+            Method::PUT,
+            "/outreaches/a-banner",
+            Some(banner("Viewed", "Hi again")),
+            StatusCode::OK,
+        )
         .await;
     assert_eq!((&saved["version"], &saved["live_version"]), (&json!(2), &json!(1)));
     assert_eq!(server.post("/outreaches/a-banner/pause", Json::Null).await["status"], "paused");
@@ -32,7 +38,8 @@ async fn an_outreach_goes_through_its_life() {
     assert_eq!(first["definition"]["content"]["text"], "Hi");
     server.api(Method::GET, "/outreaches/a-banner/versions/3", None, StatusCode::NOT_FOUND).await;
 
-    let copy = server.api(Method::POST, "/outreaches/a-banner/clone", None, StatusCode::CREATED).await;
+    let copy =
+        server.api(Method::POST, "/outreaches/a-banner/clone", None, StatusCode::CREATED).await;
     assert_eq!((&copy["id"], &copy["status"]), (&json!("a-banner-copy"), &json!("draft")));
     server.post("/outreaches/a-banner/archive", Json::Null).await;
     let list = server.get("/outreaches").await;
@@ -119,7 +126,8 @@ async fn a_one_off_reaches_each_once() {
     });
     server.live("news", definition).await;
     server.api(Method::POST, "/outreaches/news/launch", None, StatusCode::ACCEPTED).await;
-    let progress = server.wait_for("/outreaches/news/launch", |progress| progress["done"] == 3).await;
+    let progress =
+        server.wait_for("/outreaches/news/launch", |progress| progress["done"] == 3).await;
     assert_eq!((&progress["launches"], &progress["total"]), (&json!(1), &json!(3)));
     let sent = |list: &Json| list["items"].as_array().is_some_and(|items| items.len() == 3);
     server.wait_for("/deliveries?outreach=news&state=sent", sent).await;

@@ -7,7 +7,12 @@ use crate::support::start;
 async fn projects_do_not_see_each_other() {
     let server = start().await;
     let shop = server
-        .api(Method::POST, "/projects", Some(json!({"id": "shop", "name": "Shop"})), StatusCode::CREATED)
+        .api(
+            Method::POST,
+            "/projects",
+            Some(json!({"id": "shop", "name": "Shop"})),
+            StatusCode::CREATED,
+        )
         .await;
     let list = server.get("/projects").await;
     assert_eq!(list["items"][1], json!({"id": "shop", "name": "Shop"}));
@@ -28,7 +33,10 @@ async fn settings_are_replaced_as_a_whole() {
     let server = start().await;
     let settings = json!({"name": "Shop", "timezone": "Europe/Vienna"});
     let saved = server.api(Method::PUT, "/settings", Some(settings), StatusCode::OK).await;
-    assert_eq!((&saved["timezone"], &saved["late_after_hours"]), (&json!("Europe/Vienna"), &json!(72)));
+    assert_eq!(
+        (&saved["timezone"], &saved["late_after_hours"]),
+        (&json!("Europe/Vienna"), &json!(72))
+    );
     assert_eq!(server.get("/settings").await, saved);
     for (settings, status) in [
         (json!({"timezone": "Mars/Olympus"}), StatusCode::UNPROCESSABLE_ENTITY),

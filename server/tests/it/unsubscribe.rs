@@ -16,8 +16,10 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     // Long headers are folded.
     let text = text.replace("\r\n ", "");
     let start = text.find("/u/").unwrap();
-    let token: String =
-        text[start..].chars().take_while(|letter| !matches!(letter, '>' | '"' | ' ' | '\r')).collect();
+    let token: String = text[start..]
+        .chars()
+        .take_while(|letter| !matches!(letter, '>' | '"' | ' ' | '\r'))
+        .collect();
     let url = format!("{}{token}", server.base);
 
     let page = server.http.get(&url).send().await.unwrap();

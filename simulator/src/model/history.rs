@@ -14,7 +14,7 @@ use engine::outreach::definition::{Definition, OutreachStep};
 use serde_json::Value as Json;
 
 use super::clock::{self, Ms};
-use super::values::{self, Val};
+use super::values::Val;
 use super::{Names, ReceiptKind};
 
 /// One line of the list.
@@ -33,8 +33,8 @@ pub struct Entry {
 pub enum What {
     /// The customer did something, or it was derived that they did.
     Event(Event),
-    /// Attributes as the client wrote them.
-    Write { changes: Json, historical: bool },
+    /// Attributes were written: by canonical key, none where removed.
+    Write { changes: BTreeMap<String, Option<Val>>, historical: bool },
     /// This guest is from now on part of the customer.
     Merge { guest: CustomerId },
     /// The customer said yes or no.
@@ -247,12 +247,10 @@ impl History {
                 continue;
             }
             if let What::Write { changes, .. } = &entry.what {
-                let mut leaves = BTreeMap::new();
-                values::flatten(changes, &mut leaves);
-                for (path, value) in leaves {
+                for (key, value) in changes {
                     match value {
-                        Some(value) => attributes.insert(canonical_key(&path), value),
-                        None => attributes.remove(&canonical_key(&path)),
+                        Some(value) => attributes.insert(key.clone(), value.clone()),
+                        None => attributes.remove(key),
                     };
                 }
             }

@@ -48,7 +48,7 @@ impl Model {
         &mut self,
         customer: CustomerId,
         now: Ms,
-        event: Event,
+        event: &Event,
     ) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         let timeout = Ms::from(self.settings.session_timeout_minutes) * 60_000;
@@ -61,7 +61,7 @@ impl Model {
                 historical: false,
                 source: Source::Session,
             };
-            verdicts.extend(self.happen(customer, now, session));
+            verdicts.extend(self.happen(customer, now, &session));
         }
         verdicts.extend(self.happen(customer, now, event));
         verdicts
@@ -120,13 +120,13 @@ impl Model {
             historical: false,
             source: Source::Delivery(outreach.to_owned()),
         };
-        self.happen(customer, now, event)
+        self.happen(customer, now, &event)
     }
 
     /// An event is written down first; then it withdraws, then it triggers.
-    fn happen(&mut self, customer: CustomerId, now: Ms, event: Event) -> Vec<Verdict> {
+    fn happen(&mut self, customer: CustomerId, now: Ms, event: &Event) -> Vec<Verdict> {
         let place = self.history.push(customer, now, What::Event(event.clone()));
-        let mut verdicts = self.withdraw(customer, now, &event);
+        let mut verdicts = self.withdraw(customer, now, event);
         let late = Ms::from(self.settings.late_after_hours) * 3_600_000;
         if event.historical || event.at < now - late {
             return verdicts;
@@ -144,7 +144,7 @@ impl Model {
                 continue;
             }
             let scene = self.scene(customer, now);
-            let fires = scene.event_meets(&event, conditions.as_ref());
+            let fires = scene.event_meets(event, conditions.as_ref());
             self.note("trigger event", fires);
             if fires {
                 let occasion = Occasion { event: Some(place), at: Some(event.at), launch: None };

@@ -9,6 +9,34 @@
 //! shown), rate limits (a matter of the host), retries and failures of channels. A message on a
 //! channel outside the browser counts as handed over at the moment it is due.
 //!
+//! # Where the contract leaves room
+//!
+//! Choices of this model; whoever decides otherwise changes them here and in the engine alike.
+//!
+//! - `first_seen` is the earliest event or write that is not historical; `last_seen` the latest
+//!   tracked event that is not historical. Receipts and writes are not activity.
+//! - A text test compares texts (`"4.20"` is not `4.2`), a number test numbers (`"4.20"` is).
+//! - A no to the channel or to the topic is a no, whichever was said later.
+//! - An identify with both names merges, writes and is judged once. A guest merges only once.
+//! - Of two equal claims at a merge the waiting one is withdrawn, the guest's when both wait.
+//! - Any event withdraws, a historical or late one too, when it happened not before the trigger.
+//!   It withdraws first and triggers afterwards. Only a delay can be withdrawn, not a hold.
+//! - Events from before going live leave no trace. Going live again moves that moment.
+//! - At the trigger of a delayed outreach all gates are asked but the hours of the day; at its end
+//!   all but schedule and frequency, and an outreach that is not live then withdraws.
+//! - What is judged again does not count itself: not for caps, not as `sent`, and its triggering
+//!   event is still the one that `exclude_trigger` leaves out.
+//! - A cap speaks only of outreaches that it counts. Skipping quiet hours refuse also when a hold
+//!   would end inside of them. Quiet hours and windows are stretches between two instants, so the
+//!   hour that comes twice belongs to them as a whole when they end after it began.
+//! - A message expires a span after it was wanted (not after a hold): in the browser unless it was
+//!   seen, elsewhere only when it is held for longer.
+//! - Converted means that the goal's event came after the moment the message was due.
+//! - A click does not imply a display; each receipt is an event `outreach.displayed`, `.clicked`,
+//!   `.dismissed`, `.answered`, or `survey.answered`, `tour.completed`, `checklist.completed`, with
+//!   the property `outreach`.
+//! - Timers at the moment of an input come before it.
+//!
 //! In reading order: [`history`] the list · [`scene`] the conditions · [`gates`] the gates ·
 //! `judging` what triggers · `timers` what the clock does.
 
@@ -29,6 +57,7 @@ mod spec;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use engine::customer::canonical_key;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::outreach::definition::{Condition, Definition, OutreachStep, Trigger};
 use engine::project::{Settings, Status};
@@ -38,6 +67,7 @@ use serde_json::Value as Json;
 use clock::Ms;
 use coverage::Coverage;
 use history::{Event, History, Source, What};
+use values::Val;
 use verdict::{Outcome, Skip, Verdict};
 
 /// One project, its customers and all that happened to them.
@@ -51,6 +81,7 @@ pub struct Model {
     outreaches: Vec<Line>,
     clock: Ms,
     coverage: RefCell<Coverage>,
+    counting: bool,
 }
 
 /// An outreach: what was written, what is in force, where it stands.
@@ -160,6 +191,13 @@ impl ReceiptKind {
     }
 }
 
+/// Attributes as a client wrote them, by canonical key.
+fn written(changes: &Json) -> BTreeMap<String, Option<Val>> {
+    let mut leaves = BTreeMap::new();
+    values::flatten(changes, &mut leaves);
+    leaves.into_iter().map(|(path, value)| (canonical_key(&path), value)).collect()
+}
+
 /// The form in which names of events are compared.
 pub fn event_name(name: &str) -> String {
     name.trim().to_lowercase()
@@ -175,6 +213,7 @@ impl Model {
             outreaches: Vec::new(),
             clock: clock::FAR_PAST,
             coverage: RefCell::default(),
+            counting: true,
         }
     }
 
@@ -247,9 +286,16 @@ impl Model {
         self.coverage.borrow().clone()
     }
 
+    /// Whether answers are counted at the moment.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
     /// Count an answer.
     pub(crate) fn note(&self, question: &str, answer: bool) {
-        self.coverage.borrow_mut().note(question, answer);
+        if self.counting {
+            self.coverage.borrow_mut().note(question, answer);
+        }
     }
 
     /// The zone of a customer: their own when known and valid, else the project's.
@@ -269,13 +315,14 @@ impl Model {
                 let at = at.min(now);
                 let name = event_name(&name);
                 let event = Event { name, at, properties, historical, source: Source::Tracked };
-                self.take_track(customer, now, event)
+                self.take_track(customer, now, &event)
             }
             Input::Identify { names, message_id, changes, historical } => {
                 let Some(customer) = self.meet(&names, Some(&message_id)) else {
                     return Vec::new();
                 };
                 let mut verdicts = self.merge(customer, &names, now);
+                let changes = written(&changes);
                 self.history.push(customer, now, What::Write { changes, historical });
                 if !historical {
                     verdicts.extend(self.judge_properties(customer, now));
@@ -341,6 +388,8 @@ impl Model {
         }
         self.history.push(user, now, What::Merge { guest });
         let mut verdicts = Vec::new();
+        withdrawn.sort_unstable();
+        withdrawn.dedup();
         for place in withdrawn {
             let grant = self.release(place);
             let outcome = Outcome::Cancelled(Skip::AlreadySent);

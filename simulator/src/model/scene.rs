@@ -42,45 +42,43 @@ impl<'a> Scene<'a> {
 
     /// Does the condition hold? Every branch is asked, so that coverage sees all of them.
     pub fn holds(&self, condition: &Condition) -> bool {
-        let (question, answer) = match condition {
-            Condition::All { conditions } => ("group all".into(), self.all_hold(conditions)),
-            Condition::Any { conditions } => ("group any".into(), self.any_holds(conditions)),
-            Condition::None { conditions } => {
-                ("group none".into(), !self.answers(conditions).contains(&true))
-            }
+        let answer = self.answer(condition);
+        if self.model.is_counting() {
+            self.model.note(&question(condition), answer);
+        }
+        answer
+    }
+
+    fn answer(&self, condition: &Condition) -> bool {
+        match condition {
+            Condition::All { conditions } => self.all_hold(conditions),
+            Condition::Any { conditions } => self.any_holds(conditions),
+            Condition::None { conditions } => !self.answers(conditions).contains(&true),
             // Only reached from outside a group, where it stands for no condition at all.
-            Condition::Muted { .. } => ("group muted".into(), true),
+            Condition::Muted { .. } => true,
             Condition::Attribute { attribute, test }
             | Condition::CustomAttribute { attribute, test } => {
                 let value = self.model.history.attribute(self.customer, attribute);
-                let answer = compare::holds(test, value.as_ref(), self.now, &self.zone);
-                (format!("test {}", kind(test)), answer)
+                compare::holds(test, value.as_ref(), self.now, &self.zone)
             }
             Condition::Property { property, test } => {
                 let properties = self.event.map(|event| &event.properties);
                 let value = properties.and_then(|object| values::at_path(object, property));
-                let answer = compare::holds(test, value.as_ref(), self.now, &self.zone);
-                (format!("test {}", kind(test)), answer)
+                compare::holds(test, value.as_ref(), self.now, &self.zone)
             }
             Condition::Event { event, test, window, conditions, exclude_trigger } => {
                 let place = if *exclude_trigger { self.trigger } else { None };
-                let answer = self.event_holds(event, test, window, conditions.as_deref(), place);
-                (format!("event {} {}", kind(test), kind(window)), answer)
+                self.event_holds(event, test, window, conditions.as_deref(), place)
             }
             Condition::Outreach { outreach, was, window, negate } => {
                 let times = self.steps(outreach, *was);
-                let happened = times.into_iter().any(|at| self.within(window, at));
-                (format!("outreach {}", name(was)), happened != *negate)
+                times.into_iter().any(|at| self.within(window, at)) != *negate
             }
-            Condition::Segment { segment, negate } => {
-                (format!("segment negate={negate}"), self.in_segment(segment) != *negate)
-            }
+            Condition::Segment { segment, negate } => self.in_segment(segment) != *negate,
             Condition::RandomBucket { percent, from, salt } => {
-                ("random_bucket".into(), self.in_bucket(*percent, *from, salt))
+                self.in_bucket(*percent, *from, salt)
             }
-        };
-        self.model.note(&question, answer);
-        answer
+        }
     }
 
     /// The answers of those that are not muted.
@@ -213,6 +211,25 @@ impl<'a> Scene<'a> {
         let place = bucket(&[salt.as_bytes(), &self.customer.to_bytes()]);
         let (start, end) = (from * 100.0, (from + percent) * 100.0);
         (start <= place && place < end) || place + 10_000.0 < end
+    }
+}
+
+/// What a condition is counted as.
+fn question(condition: &Condition) -> String {
+    match condition {
+        Condition::All { .. } => "group all".to_owned(),
+        Condition::Any { .. } => "group any".to_owned(),
+        Condition::None { .. } => "group none".to_owned(),
+        Condition::Muted { .. } => "group muted".to_owned(),
+        Condition::Attribute { test, .. }
+        | Condition::CustomAttribute { test, .. }
+        | Condition::Property { test, .. } => format!("test {}", kind(test)),
+        Condition::Event { test, window, .. } => {
+            format!("event {} {}", kind(test), kind(window))
+        }
+        Condition::Outreach { was, .. } => format!("outreach {}", name(was)),
+        Condition::Segment { negate, .. } => format!("segment negate={negate}"),
+        Condition::RandomBucket { .. } => "random_bucket".to_owned(),
     }
 }
 

@@ -46,7 +46,13 @@ impl Model {
     /// Do everything that is due after the present moment of the clock and up to `now`.
     pub(super) fn strike_until(&mut self, now: Ms) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
+        // Looking for the moment asks far too often to be counted.
+        self.counting = false;
         let turns = self.turns(self.clock, now);
+        self.counting = true;
+        for task in &turns {
+            self.note("clock turns a date true", matches!(task.what, Chore::Turn { .. }));
+        }
         let mut done = BTreeSet::new();
         loop {
             let mut tasks = self.ends(now);
@@ -154,8 +160,9 @@ impl Model {
                 continue;
             }
             for customer in self.history.customers() {
+                let scene = self.scene(customer, from);
                 for at in self.moments(customer, condition, from, to) {
-                    let holds = |at: Ms| self.scene(customer, at).admits(Some(condition));
+                    let holds = |at: Ms| Scene { now: at, ..scene.clone() }.admits(Some(condition));
                     let what = match (holds(at - 1), holds(at)) {
                         (false, true) => Chore::Turn { outreach: index },
                         (true, false) if self.passes_over(line, customer) => {
@@ -163,7 +170,6 @@ impl Model {
                         }
                         (true, false) | (false, false) | (true, true) => continue,
                     };
-                    self.note("clock turns a date true", matches!(what, Chore::Turn { .. }));
                     tasks.push(Task { at, customer, rank, what });
                 }
             }
@@ -190,18 +196,29 @@ impl Model {
         for (attribute, test) in tests {
             let value = self.history.attribute(customer, attribute);
             let Some(at) = value.and_then(|value| values::date(&value, &zone)) else { continue };
-            let mut found = exact_moments(test, at, &zone, from, to);
-            if !is_exact(test) {
-                found.extend(civil_moments(at, &zone, from, to));
-            }
-            // Half-open bounds turn at the moment itself or one millisecond after.
-            for moment in found {
-                moments.extend([moment, moment + 1]);
-            }
+            moments.extend(turning_moments(test, at, &zone, from, to));
         }
-        moments.retain(|moment| from < *moment && *moment <= to);
         moments
     }
+}
+
+/// Every moment in (from, to] at which a test of a date could turn.
+pub(super) fn turning_moments(
+    test: &Test,
+    at: Ms,
+    zone: &TimeZone,
+    from: Ms,
+    to: Ms,
+) -> BTreeSet<Ms> {
+    let mut found = exact_moments(test, at, zone, from, to);
+    if !is_exact(test) {
+        found.extend(civil_moments(at, zone, from, to));
+    }
+    // Half-open bounds turn at the moment itself or one millisecond after.
+    let mut moments: BTreeSet<Ms> =
+        found.into_iter().flat_map(|moment| [moment, moment + 1]).collect();
+    moments.retain(|moment| from < *moment && *moment <= to);
+    moments
 }
 
 /// The tests of a condition whose answer depends on the clock.
@@ -255,9 +272,14 @@ fn exact_moments(test: &Test, at: Ms, zone: &TimeZone, from: Ms, to: Ms) -> Vec<
     let Some((amount, unit)) = amount(test) else { return moments };
     let Some(length) = clock::exact(unit) else { return moments };
     let distance = length * Ms::from(amount);
-    let (start, end) = clock::unit_around(at, unit, zone);
-    moments.extend([at - distance, at + distance, start + distance, end + distance]);
-    // A change of the zone moves the beginning of its hours.
+    moments.extend([at - distance, at + distance]);
+    // A change of the zone moves the beginning of its hours, and cuts one in two.
+    let near = changes(zone, at - length, at + length);
+    let around = near.iter().flat_map(|change| [*change - 1, *change]).chain([at]);
+    for inside in around {
+        let (start, end) = clock::unit_around(inside, unit, zone);
+        moments.extend([start + distance, end + distance]);
+    }
     moments.extend(changes(zone, from - distance, to).into_iter().map(|at| at + distance));
     moments
 }

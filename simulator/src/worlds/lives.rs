@@ -101,7 +101,7 @@ impl<'a> Life<'a> {
     /// A little later, or exactly at (or a millisecond beside) a distance from something before.
     fn pass_time(&mut self) {
         if self.dice.chance(45) {
-            self.now += [0, 1, 900, 20_000, 400_000, 5_000_000][self.dice.below(6) as usize];
+            self.now += self.dice.one(&[0, 1, 900, 20_000, 400_000, 5_000_000]);
             return;
         }
         let anchor = self.dice.one(&self.anchors);
@@ -310,7 +310,7 @@ impl<'a> Life<'a> {
         if matches!(other.trigger, Trigger::Event { .. }) {
             let audience = other.audience;
             let definition = engine::outreach::definition::Definition { audience, ..definition };
-            self.push(Act::Save { id, definition });
+            self.push(Act::Save { id, definition: Box::new(definition) });
         }
     }
 }

@@ -64,7 +64,7 @@ pub enum Act {
         /// Which outreach.
         id: String,
         /// The version.
-        definition: Definition,
+        definition: Box<Definition>,
     },
     /// The team sends a one-off.
     Launch {
@@ -136,7 +136,7 @@ pub fn play(world: &World) -> Played {
             Act::Launch { id } => model.launch(id, step.now),
             Act::Advance => model.advance(step.now),
             Act::Save { id, definition } => {
-                model.save_outreach(id, definition.clone());
+                model.save_outreach(id, definition.as_ref().clone());
                 model.advance(step.now)
             }
         });

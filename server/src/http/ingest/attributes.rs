@@ -26,8 +26,7 @@ pub(crate) fn from_object(json: Option<&Json>, pointer: &str) -> Result<Changes,
         Some(_) => return Err(not_an_object(pointer)),
     }
     if changes.len() > limits::PROPERTIES {
-        let detail =
-            format!("{} attributes; {} are allowed", changes.len(), limits::PROPERTIES);
+        let detail = format!("{} attributes; {} are allowed", changes.len(), limits::PROPERTIES);
         return Err(ApiError::at(Code::TooManyProperties, pointer, detail));
     }
     Ok(changes)
@@ -90,7 +89,8 @@ fn flatten(
             continue;
         }
         if key.chars().count() > limits::KEY_CHARS {
-            let detail = format!("the name of an attribute has at most {} characters", limits::KEY_CHARS);
+            let detail =
+                format!("the name of an attribute has at most {} characters", limits::KEY_CHARS);
             return Err(ApiError::at(Code::InvalidBody, here, detail));
         }
         changes.insert(key, Value::from_json(json));

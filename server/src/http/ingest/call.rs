@@ -129,8 +129,7 @@ impl Call<'_> {
     }
 
     fn names(&self) -> Result<Names, ApiError> {
-        let names =
-            Names { user_id: self.id("userId")?, anonymous_id: self.id("anonymousId")? };
+        let names = Names { user_id: self.id("userId")?, anonymous_id: self.id("anonymousId")? };
         if names == Names::default() {
             let detail = "userId or anonymousId is needed, so that somebody can be found";
             return Err(ApiError::at(Code::MissingIdentity, self.pointer, detail));
@@ -177,9 +176,9 @@ impl Call<'_> {
             Some(stamp) => Some(stamp),
             None => read_time(self.fields.get("originalTimestamp"), &self.at("originalTimestamp"))?,
         };
-        let page = self.context_text("/page/url").or_else(|| {
-            properties.get("url").and_then(Json::as_str).map(str::to_owned)
-        });
+        let page = self
+            .context_text("/page/url")
+            .or_else(|| properties.get("url").and_then(Json::as_str).map(str::to_owned));
         Ok(Command::Track(Track {
             names: self.names()?,
             message_id,
@@ -265,8 +264,7 @@ pub(crate) fn read_properties(
         }
     };
     if properties.len() > limits::PROPERTIES {
-        let detail =
-            format!("{} properties; {} are allowed", properties.len(), limits::PROPERTIES);
+        let detail = format!("{} properties; {} are allowed", properties.len(), limits::PROPERTIES);
         return Err(ApiError::at(Code::TooManyProperties, pointer, detail));
     }
     Ok(properties.clone())

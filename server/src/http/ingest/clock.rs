@@ -52,10 +52,8 @@ mod tests {
     fn a_wrong_clock_is_put_right() {
         // The client's clock is ten minutes slow; the event was two minutes before it was sent.
         let minute = 60_000;
-        let clock = CallClock {
-            received: Timestamp(100 * minute),
-            sent: Some(Timestamp(90 * minute)),
-        };
+        let clock =
+            CallClock { received: Timestamp(100 * minute), sent: Some(Timestamp(90 * minute)) };
         assert_eq!(clock.correct(Some(Timestamp(88 * minute))), Timestamp(98 * minute));
         assert_eq!(clock.correct(Some(Timestamp(95 * minute))), Timestamp(100 * minute));
         assert_eq!(clock.correct(None), Timestamp(100 * minute));

@@ -61,8 +61,7 @@ pub(super) async fn collect(
     let early = early_caller(&app, &headers, query.as_deref())?;
     let bytes = body::read(&headers, body).await?;
     check_depth(&bytes)?;
-    let whole: CollectBody =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
+    let whole: CollectBody = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
     let caller = match early {
         Some(caller) => caller,
         None => auth::find_caller(&app, whole.write_key.as_deref())?,

@@ -140,16 +140,13 @@ async fn batch(
         None => auth::find_caller(&app, whole.write_key.as_ref().and_then(Json::as_str))?,
     };
     if whole.batch.len() > limits::BATCH_ITEMS {
-        let detail = format!("{} items; a batch has at most {}", whole.batch.len(), limits::BATCH_ITEMS);
+        let detail =
+            format!("{} items; a batch has at most {}", whole.batch.len(), limits::BATCH_ITEMS);
         return Err(ApiError::new(Code::BatchTooLarge, detail));
     }
     let sent = read_time(whole.sent_at.as_ref(), "/sentAt")?;
-    let envelope = Envelope {
-        received,
-        sent,
-        context: whole.context.as_ref(),
-        historical: whole.historical,
-    };
+    let envelope =
+        Envelope { received, sent, context: whole.context.as_ref(), historical: whole.historical };
     let mut commands = Vec::with_capacity(whole.batch.len());
     let mut errors = Vec::new();
     for (index, item) in whole.batch.iter().enumerate() {

@@ -72,7 +72,7 @@ fn groups_are_all_any_and_none() {
 #[test]
 fn the_state_that_is_judged_has_the_event_already() {
     let asked = json!({ "kind": "event", "event": "ask" });
-    assert!(asking(asked.clone()).matches(NOON, "anna"));
+    assert!(asking(asked).matches(NOON, "anna"));
     let before = json!({ "kind": "event", "event": "ask", "exclude_trigger": true });
     let mut story = asking(before);
     assert!(!story.matches(MORNING, "anna"));

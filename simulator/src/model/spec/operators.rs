@@ -128,7 +128,12 @@ fn a_list_has_no_text_and_is_as_if_missing() {
 fn dates_before_on_after_and_between() {
     let before = json!({ "kind": "before", "date": "2026-06-10" });
     let last_of_ninth = json!("2026-06-09T23:59:59.999Z");
-    check(before, &[last_of_ninth.clone()], &[json!("2026-06-10"), json!("soon")], false);
+    check(
+        before,
+        std::slice::from_ref(&last_of_ninth),
+        &[json!("2026-06-10"), json!("soon")],
+        false,
+    );
     let on = json!({ "kind": "on", "date": "2026-06-10" });
     let tenth = [json!("2026-06-10"), json!("2026-06-10T23:59:59.999Z")];
     check(on, &tenth, &[last_of_ninth, json!("2026-06-11")], false);
@@ -145,7 +150,7 @@ fn dates_by_their_distance_from_now() {
     let more = json!({ "kind": "more_than_ago", "amount": 1, "unit": "days" });
     let edge = json!("2026-06-09T12:00:00Z");
     let inside = json!("2026-06-09T12:00:00.001Z");
-    check(more, &[edge.clone()], &[inside.clone()], false);
+    check(more, std::slice::from_ref(&edge), std::slice::from_ref(&inside), false);
     let less = json!({ "kind": "less_than_ago", "amount": 1, "unit": "days" });
     check(less, &[inside, json!(NOW)], &[edge, json!("2026-06-10T12:00:00.001Z")], false);
     let next = json!({ "kind": "in_next", "amount": 2, "unit": "hours" });

@@ -26,14 +26,17 @@ fn refusal(kind: &str, call: Json) -> (Code, String) {
 
 #[test]
 fn a_track_call_as_the_node_client_sends_it() {
-    let track = track("track", json!({
-        "type": "track", "userId": "mara", "event": " Order Placed ",
-        "properties": {"total": 80, "items": [{"sku": "a"}]},
-        "messageId": "node-next-1", "timestamp": "2025-12-31T23:59:00.000Z",
-        "context": {"library": {"name": "@segment/analytics-node"}, "locale": "de-AT",
-                    "page": {"url": "https://shop.example/cart"}},
-        "integrations": {"All": false}, "_metadata": {"jsRuntime": "node"},
-    }));
+    let track = track(
+        "track",
+        json!({
+            "type": "track", "userId": "mara", "event": " Order Placed ",
+            "properties": {"total": 80, "items": [{"sku": "a"}]},
+            "messageId": "node-next-1", "timestamp": "2025-12-31T23:59:00.000Z",
+            "context": {"library": {"name": "@segment/analytics-node"}, "locale": "de-AT",
+                        "page": {"url": "https://shop.example/cart"}},
+            "integrations": {"All": false}, "_metadata": {"jsRuntime": "node"},
+        }),
+    );
     assert_eq!(track.name, "Order Placed");
     assert_eq!(track.message_id, "node-next-1");
     assert_eq!(track.at, Timestamp(RECEIVED.0 - 60_000));
@@ -46,16 +49,22 @@ fn a_track_call_as_the_node_client_sends_it() {
 
 #[test]
 fn pages_and_screens_are_events() {
-    let page = track("page", json!({
-        "anonymousId": "a1", "name": "Pricing", "category": "Docs",
-        "properties": {"path": "/own", "plan": "pro"},
-        "context": {"page": {"url": "https://shop.example/pricing", "path": "/pricing"}},
-    }));
+    let page = track(
+        "page",
+        json!({
+            "anonymousId": "a1", "name": "Pricing", "category": "Docs",
+            "properties": {"path": "/own", "plan": "pro"},
+            "context": {"page": {"url": "https://shop.example/pricing", "path": "/pricing"}},
+        }),
+    );
     assert_eq!(page.name, "pageView");
     assert_eq!(page.page.as_deref(), Some("https://shop.example/pricing"));
     let properties: Json = serde_json::from_str(&page.properties).unwrap();
-    assert_eq!(properties, json!({"name": "Pricing", "category": "Docs", "path": "/own",
-        "plan": "pro", "url": "https://shop.example/pricing"}));
+    assert_eq!(
+        properties,
+        json!({"name": "Pricing", "category": "Docs", "path": "/own",
+        "plan": "pro", "url": "https://shop.example/pricing"})
+    );
     assert!(page.message_id.starts_with("auto-"));
     assert_eq!(track("screen", json!({"userId": 7, "name": "Home"})).name, "screenView");
 }
@@ -100,14 +109,30 @@ fn refusals_name_code_and_place() {
         ("track", json!({"userId": "m", "event": long}), EventNameTooLong, "/batch/3/event"),
         ("track", json!({"userId": long, "event": "x"}), IdTooLong, "/batch/3/userId"),
         ("track", json!({"userId": [], "event": "x"}), InvalidBody, "/batch/3/userId"),
-        ("track", json!({"userId": "m", "event": "x", "properties": many}), TooManyProperties,
-            "/batch/3/properties"),
-        ("track", json!({"userId": "m", "event": "x", "properties": 3}), InvalidBody,
-            "/batch/3/properties"),
-        ("track", json!({"userId": "m", "event": "x", "timestamp": "soon"}), InvalidTimestamp,
-            "/batch/3/timestamp"),
-        ("track", json!({"userId": "m", "event": "x", "properties": {"a": "\0"}}), NulCharacter,
-            "/batch/3/properties/a"),
+        (
+            "track",
+            json!({"userId": "m", "event": "x", "properties": many}),
+            TooManyProperties,
+            "/batch/3/properties",
+        ),
+        (
+            "track",
+            json!({"userId": "m", "event": "x", "properties": 3}),
+            InvalidBody,
+            "/batch/3/properties",
+        ),
+        (
+            "track",
+            json!({"userId": "m", "event": "x", "timestamp": "soon"}),
+            InvalidTimestamp,
+            "/batch/3/timestamp",
+        ),
+        (
+            "track",
+            json!({"userId": "m", "event": "x", "properties": {"a": "\0"}}),
+            NulCharacter,
+            "/batch/3/properties/a",
+        ),
         ("identify", json!({"userId": "m", "traits": "x"}), InvalidBody, "/batch/3/traits"),
         ("alias", json!({"userId": "m"}), MissingIdentity, "/batch/3"),
         ("page", json!([]), InvalidBody, "/batch/3"),
