@@ -10,3 +10,4 @@ mod overload;
 mod questions;
 mod sending;
 mod launching;
+mod figures;
