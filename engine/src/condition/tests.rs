@@ -1,4 +1,5 @@
 //! Operators at their edges, on small hand-made customers.
+#![expect(clippy::needless_pass_by_value, reason = "`json!` at the call reads better")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::condition::test::{TestContext, fold, passes};
 use crate::condition::{holds, holds_for, next_turn};
-use crate::customer::{Attribute, Customer, Occurrence, Series, Tally};
+use crate::customer::{Attribute, Customer, Occurrence, Tally};
 use crate::fact::event_key;
 use crate::ids::{CustomerId, EventId, OutreachNo, ProjectNo};
 use crate::outreach::compiled::{

@@ -84,4 +84,13 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad_method", "a method that webhooks do not have"),
     ("bad_header", "not a header"),
     ("reserved_header", "a header that we set"),
+    // The life of an outreach, and the settings of a project.
+    ("no_way_back", "a status that goes back to draft"),
+    ("not_live", "a pause of what was never live"),
+    ("ended", "a new status for what has ended for good"),
+    ("one_off", "a one-off that is to go live instead of being launched"),
+    ("not_one_off", "a launch of what is no one-off"),
+    ("already_launched", "a second launch of a one-off"),
+    ("malformed_settings", "settings that cannot be read"),
+    ("unknown_time_zone", "not an IANA time zone"),
 ];

@@ -103,7 +103,8 @@ impl Project {
         match status {
             Status::Live | Status::Shadow => {
                 let outreach = line.latest.clone()?;
-                if matches!(outreach.trigger, Trigger::OneOff { .. }) && status == Status::Live {
+                let is_one_off = matches!(outreach.trigger, Trigger::OneOff { .. });
+                if is_one_off && status == Status::Live && line.launches == 0 {
                     return Err(refused(
                         "one_off",
                         "a one-off does not go live; launch it instead".to_owned(),

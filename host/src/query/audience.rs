@@ -6,7 +6,7 @@ use std::sync::RwLock;
 
 use engine::condition::{count, holds};
 use engine::customer::Customer;
-use engine::decision::{reach_address, reach_refusal};
+use engine::decision::{channel_refusal, reach_refusal};
 use engine::estimate::Estimate;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::outreach::compiled::{Condition, Outreach};
@@ -144,12 +144,8 @@ fn is_reachable(reach: Reach<'_>, customer: &Customer, project: &Project) -> boo
     match reach {
         Reach::Anyhow => true,
         Reach::Outreach(outreach) => reach_refusal(outreach, customer, &project.settings).is_none(),
-        Reach::Channel(channel) if channel.is_in_app() || channel == OutreachType::Webhook => true,
         Reach::Channel(channel) => {
-            let Some(address) = reach_address(channel, customer) else { return false };
-            let suppressed = customer.suppressed.get(channel.name());
-            suppressed.is_none_or(|(gone, _)| gone != address)
-                && customer.consent.get(channel.name()) != Some(&false)
+            channel_refusal(channel, "", customer, &project.settings).is_none()
         }
     }
 }

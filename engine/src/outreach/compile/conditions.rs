@@ -40,7 +40,7 @@ impl Draft<'_> {
         place: Place,
         pointer: &str,
     ) -> Option<Condition> {
-        let mut left = CONDITIONS;
+        let mut left = CONDITIONS + 1;
         let fits = self.check_size(condition, pointer, 1, &mut left);
         if left == 0 {
             let message =
@@ -271,7 +271,7 @@ impl Draft<'_> {
         let known = self.project.numbers.get(id).copied();
         if known.is_none() {
             let hint = nearest(id, self.project.numbers.keys().map(String::as_str))
-                .map_or("check its id".to_owned(), |near| format!("did you mean `{near}`?"));
+                .map_or("check its id.".to_owned(), |near| format!("did you mean `{near}`?"));
             self.add(pointer, "unknown_outreach", format!("There is no outreach `{id}`; {hint}"));
         }
         known
@@ -284,7 +284,7 @@ impl Draft<'_> {
         let project = self.project;
         let Some(segment) = project.segments.get(id) else {
             let hint = nearest(id, project.segments.keys().map(String::as_str))
-                .map_or("check its id".to_owned(), |near| format!("did you mean `{near}`?"));
+                .map_or("check its id.".to_owned(), |near| format!("did you mean `{near}`?"));
             self.add(&here, "unknown_segment", format!("There is no segment `{id}`; {hint}"));
             return None;
         };
