@@ -44,6 +44,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         println!("  public  {}", keys.public);
         println!("  secret  {}", keys.secret);
     }
+    if server.app.config.has_outbox() && !server.address()?.ip().is_loopback() {
+        tracing::warn!("/outbox shows every message to whoever reaches this address");
+    }
     println!("Tidings listens on http://{}", server.address()?);
     server.run(stop_signal()).await
 }

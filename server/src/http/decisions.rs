@@ -80,6 +80,7 @@ pub(crate) struct DecisionQuery {
     /// Only on this outreach.
     outreach: Option<String>,
     /// Only `send` or only `skip`.
+    #[param(inline)]
     outcome: Option<OutcomeWord>,
     /// Only those that this gate refused.
     gate: Option<String>,

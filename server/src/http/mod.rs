@@ -112,8 +112,31 @@ fn name_operations(api: &mut utoipa::openapi::OpenApi) {
                 name.push('_');
                 name.push_str(&noun);
             }
+            declare_problems(operation);
         }
     }
+}
+
+/// Every error is a problem document, also those that no handler names.
+fn declare_problems(operation: &mut utoipa::openapi::path::Operation) {
+    use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+    const PROBLEM: &str = "application/problem+json";
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+    let shape = Ref::from_schema_name("ProblemDetails");
+    let content = ContentBuilder::new().schema(Some(shape)).build();
+    let other = ResponseBuilder::new()
+        .description("Any other problem: the key, the parameters, the load")
+        .content(PROBLEM, content)
+        .build();
+    responses.insert("default".to_owned(), RefOr::T(other));
 }
 
 fn rest() -> OpenApiRouter<App> {

@@ -33,6 +33,17 @@ fn every_operation_is_described() {
     assert!(names.len() > 30, "{}", names.len());
 }
 
+#[test]
+fn every_shape_that_is_named_is_described() {
+    let text = server::http::openapi_json();
+    let api: Json = serde_json::from_str(&text).unwrap();
+    let shapes = api["components"]["schemas"].as_object().unwrap();
+    for part in text.split("\"#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(shapes.contains_key(name), "{name} is named and not described");
+    }
+}
+
 #[tokio::test]
 async fn the_pages_are_there_and_need_nobody_else() {
     let server = start().await;
