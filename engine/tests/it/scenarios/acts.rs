@@ -232,7 +232,8 @@ fn carry(world: &mut World, outreach: &str, id: CustomerId, what: &[&str]) -> Do
         }
         Err(reason) => AttemptOutcome::Refused { reason },
     };
-    world.happen(id, Fact::Attempted { delivery: delivery.id, outcome });
+    let fact = Fact::Attempted { delivery: delivery.id, outreach: delivery.outreach, outcome };
+    world.happen(id, fact);
     Ok(())
 }
 
