@@ -133,7 +133,7 @@ fn doc_tests() -> Command {
 
 fn journey() -> Command {
     let mut command = Command::new(needs::python());
-    command.arg(root().join("journey").join("run.py"));
+    command.arg("-B").arg(root().join("journey").join("run.py"));
     command.arg("--binary").arg(target().join("debug").join("tidings"));
     command.arg("--scratch").arg(target().join("journey"));
     command

@@ -17,6 +17,7 @@ const PROGRAMS: &[(&[&str], &str)] = &[
     (&["python3", "-c", "import venv, ensurepip"], "python3-venv"),
     (&["node", "--version"], "nodejs"),
     (&["npm", "--version"], "npm"),
+    (&["openssl", "version"], "openssl"),
 ];
 
 /// Install what is missing. Does nothing, and quickly, when all is there.
