@@ -3,6 +3,7 @@
 import base64
 import email
 import email.policy
+import functools
 import json
 import pathlib
 import secrets
@@ -25,6 +26,7 @@ class PostOffice:
         self.password = secrets.token_urlsafe(12)
         self.box = scratch / "mailbox.jsonl"
         self.box.touch()
+        self.log = scratch / "relay.log"
         self.certificate = scratch / "relay.pem"
         self.certificate_key = scratch / "relay.key"
         self.dkim_key = scratch / "dkim.pem"
@@ -56,7 +58,8 @@ class PostOffice:
 
     def open(self):
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "smtp_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, HERE / "smtp_server.py"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log.open("ab"),
         )
         self.process.stdin.write(json.dumps({
             "port": self.port, "user": self.user, "password": self.password, "box": str(self.box),
@@ -99,10 +102,19 @@ class Mail:
         self.to = row["to"]
         self.user = row["user"]
         self.tls = row["tls"]
+
+    @functools.cached_property
+    def headers(self):
         head = self.raw.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
-        self.headers = email.message_from_bytes(head, policy=email.policy.SMTP)
-        self.subject = str(self.headers["Subject"])
-        self.message_id = str(self.headers["Message-ID"]).strip("<> ")
+        return email.message_from_bytes(head, policy=email.policy.SMTP)
+
+    @functools.cached_property
+    def subject(self):
+        return str(self.headers["Subject"])
+
+    @functools.cached_property
+    def message_id(self):
+        return str(self.headers["Message-ID"]).strip("<> ")
 
     def parsed(self):
         return email.message_from_bytes(self.raw, policy=email.policy.SMTP)

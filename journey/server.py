@@ -14,6 +14,10 @@ import urllib.parse
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the journey's own secret").decode()
 
 
+# Mail programs offer one click only for https, so the server believes that it is behind a proxy.
+PUBLIC_URL = "https://messages.shop.example"
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -42,7 +46,7 @@ class Server:
         return f"""
 data = {json.dumps(str(self.scratch / "data"))}
 listen = "127.0.0.1:{self.port}"
-base_url = "{self.base}"
+base_url = "{PUBLIC_URL}"
 
 [log]
 level = "info"

@@ -10,7 +10,7 @@ import dkim
 
 from mails import settled
 from receiver import verify
-from server import WEBHOOK_SECRET, eventually
+from server import PUBLIC_URL, WEBHOOK_SECRET, eventually
 
 HERE = pathlib.Path(__file__).parent
 THANKS = 40
@@ -109,7 +109,7 @@ def send(server, people, data):
 
 def stored(server, event):
     """How often an event is stored, by the catalogue of the project."""
-    for line in server.ask("GET", "/api/v1/events")["items"]:
+    for line in server.ask("GET", "/api/v1/catalogue")["events"]:
         if line["name"].lower() == event.lower():
             return line["count"]
     return 0
@@ -127,7 +127,7 @@ def look_at_mails(checks, server, post, mails):
     checks.equal("the same with a changed body", changed, 0)
     one_click = [mail for mail in mails
                  if mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-                 and str(mail.headers["List-Unsubscribe"]).startswith("<http")]
+                 and str(mail.headers["List-Unsubscribe"]).startswith(f"<{PUBLIC_URL}/")]
     checks.equal("mails with one-click unsubscribe", len(one_click), len(mails))
     covered = [mail for mail in mails
                if {"list-unsubscribe", "list-unsubscribe-post"} <= set(mail.signed_headers())]
@@ -176,7 +176,7 @@ def refusing(answer):
 def unsubscribe(checks, server, mails):
     """One click, as a mail program does it; then the same customer is out of reach."""
     mail = mails[0]
-    url = str(mail.headers["List-Unsubscribe"]).strip("<> ")
+    url = str(mail.headers["List-Unsubscribe"]).strip("<> ").replace(PUBLIC_URL, server.base)
     post = urllib.request.Request(url, b"List-Unsubscribe=One-Click", {
         "Content-Type": "application/x-www-form-urlencoded"})
     with urllib.request.urlopen(post, timeout=10) as response:
