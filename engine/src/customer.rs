@@ -28,11 +28,11 @@ pub struct Customer {
     pub session: Option<Session>,
     /// Standard and custom attributes by canonical key.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Explicit answers: `email` or `email/topic` → allowed.
-    pub consent: BTreeMap<String, bool>,
-    /// Channels whose address must never be used again, with the reason. The address is kept so that
-    /// a new one is free: channel → (address, reason).
-    pub suppressed: BTreeMap<String, (String, String)>,
+    /// Explicit answers by channel (`email`) or channel and topic (`email/offers`).
+    pub consent: BTreeMap<String, Consent>,
+    /// Addresses that must never be used again: channel and address (`email ann@example.com`) →
+    /// the reason. A new address is free.
+    pub suppressed: BTreeMap<String, String>,
     /// Per event name (by its key) when it happened.
     pub series: BTreeMap<u64, Series>,
     /// Per outreach what became of it.
@@ -61,6 +61,15 @@ pub struct Attribute {
     pub value: Value,
     /// When it last changed.
     pub changed: Timestamp,
+}
+
+/// A customer's latest answer about a channel or topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Yes or no.
+    pub allowed: bool,
+    /// When they said so.
+    pub at: Timestamp,
 }
 
 /// A session of activity.

@@ -4,5 +4,51 @@
 //! each, appends fact and ruling to the log, and goes on while the writer thread makes the group
 //! durable; then the answers leave and the effects are published. Partitions are locks, so readers
 //! see one customer whole.
+//!
+//! The way through the house: [`command`] what can be asked · `queue` · `resolve` who is meant ·
+//! `enact` fact → ruling → log · `note` what follows · `writer` durable · `checkpoint` and `replay`
+//! the state and its return · `launch` and `timers` what happens without anybody asking ·
+//! [`query`] the readers.
+//!
+//! Three threads: applier, writer, checkpoint. What a reader sees may be a group commit ahead of
+//! the disk; nothing leaves the process before it is durable.
+//!
+//! Limits known today: all customers are resident in memory; ids are deduplicated for ever; an
+//! erased customer's bytes stay in the log until its segments are rewritten.
 
 pub mod command;
+pub mod clock;
+pub mod limits;
+mod locks;
+pub mod record;
+mod queue;
+mod shared;
+mod partition;
+mod rows;
+mod fresh;
+pub mod catalogue;
+mod books;
+mod published;
+mod resolve;
+mod history;
+mod enact;
+mod note;
+mod timers;
+mod due;
+mod applier;
+mod change;
+mod launch;
+mod writer;
+mod checkpoint;
+mod replay;
+mod fold;
+mod open;
+mod submit;
+pub mod query;
+
+pub use books::{Counts, LaunchProgress};
+pub use clock::Clock;
+pub use open::{Host, OpenError, Options, Sink};
+pub use published::Published;
+pub use queue::{Answer, Answers};
+pub use rows::{DeliveryRow, DeliveryStep};

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::{Absorbed, Call, Place, derived, enact, merge, receipt};
-use crate::customer::{Attribute, Customer, Session};
+use crate::customer::{Attribute, Consent, Customer, Session};
 use crate::delivery::DeliveryState;
 use crate::fact::{Event, Fact, Names, event_key};
 use crate::situation::Happening;
@@ -21,7 +21,7 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
         Fact::Attributes { changes, names, historical, .. } => {
             meet(customer, names, place.now);
             write(customer, changes, place.now);
-            let call = (!historical).then_some(Call::Write);
+            let call = Some(if *historical { Call::Stored } else { Call::Write });
             Absorbed { call, ..Absorbed::default() }
         }
         Fact::Merged { guest, names } => {
@@ -44,7 +44,8 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             receipt::absorb_attempt(place, customer, *delivery, outcome)
         }
         Fact::Consent { channel, topic, allowed } => {
-            customer.consent.insert(consent_key(channel, topic), *allowed);
+            let consent = Consent { allowed: *allowed, at: place.now };
+            customer.consent.insert(consent_key(channel, topic), consent);
             Absorbed::default()
         }
         Fact::Settled { delivery, by } => {
@@ -56,7 +57,7 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             tally.allowed_again = Some(place.now);
             tally.keys.clear();
             tally.generation += 1;
-            Absorbed::default()
+            Absorbed { call: Some(Call::Stored), ..Absorbed::default() }
         }
         Fact::ClockStruck => {
             let changed = expire(customer, place.now);
@@ -102,6 +103,7 @@ fn absorb_event(place: Place<'_>, customer: &mut Customer, event: &Event) -> Abs
     };
     let mut absorbed = Absorbed::default();
     if !event.historical {
+        absorbed.call = Some(if silent { Call::Stored } else { Call::Seen });
         let says_so = happening.key == event_key(derived::SESSION_STARTED);
         let begins = is_active(customer, event.at, settings.session_timeout_minutes, says_so);
         if begins && !says_so {

@@ -2,12 +2,12 @@
 
 use super::{Place, enact};
 use crate::customer::{Customer, Series, Tally};
-use crate::delivery::DeliveryState;
-use crate::ids::{CustomerId, DeliveryId, OutreachNo};
+use crate::delivery::{Delivery, DeliveryState};
+use crate::ids::{CustomerId, DeliveryId};
 use crate::outreach::compiled::Frequency;
 
-/// Take the guest in. The user's own attributes and answers win. Answers with the deliveries
-/// that changed their owner.
+/// Take the guest in. The user's own attributes win; of two answers about consent the later one.
+/// Answers with the deliveries that changed their owner or their state.
 pub(super) fn take_in(
     place: Place<'_>,
     customer: &mut Customer,
@@ -18,20 +18,33 @@ pub(super) fn take_in(
     for (key, attribute) in &guest.attributes {
         customer.attributes.entry(key.clone()).or_insert_with(|| attribute.clone());
     }
-    for (key, allowed) in &guest.consent {
-        customer.consent.entry(key.clone()).or_insert(*allowed);
+    for (key, theirs) in &guest.consent {
+        let own = customer.consent.entry(key.clone()).or_insert(*theirs);
+        if own.at < theirs.at {
+            *own = *theirs;
+        }
     }
-    for (channel, suppressed) in &guest.suppressed {
-        customer.suppressed.entry(channel.clone()).or_insert_with(|| suppressed.clone());
+    for (address, reason) in &guest.suppressed {
+        customer.suppressed.entry(address.clone()).or_insert_with(|| reason.clone());
     }
     for (key, series) in &guest.series {
         take_series(customer.series.entry(*key).or_default(), series);
     }
-    let mut changed = deliveries(place, customer, guest);
+    let twice = claimed_twice(place, customer, guest);
+    let mut changed: Vec<DeliveryId> = guest.deliveries.keys().copied().collect();
+    for (id, delivery) in &guest.deliveries {
+        customer.deliveries.insert(*id, delivery.clone());
+    }
     for (no, tally) in &guest.tallies {
-        take_tally(place, customer.tallies.entry(*no).or_default(), *no, tally);
+        take_tally(customer.tallies.entry(*no).or_default(), tally);
+    }
+    for (withdrawn, other) in twice {
+        enact::move_to(customer, withdrawn, DeliveryState::Cancelled, place.now);
+        enact::hold_key(customer, other);
+        changed.push(withdrawn);
     }
     changed.sort_unstable();
+    changed.dedup();
     changed
 }
 
@@ -70,29 +83,44 @@ fn take_series(own: &mut Series, other: &Series) {
     own.occurrences.sort_unstable();
 }
 
-/// Open deliveries move; where both hold the only claim there may be, the user's stays.
-fn deliveries(place: Place<'_>, customer: &mut Customer, guest: &Customer) -> Vec<DeliveryId> {
-    let mut changed = Vec::new();
-    for (id, delivery) in &guest.deliveries {
-        let mut delivery = delivery.clone();
-        let both = is_single(place, delivery.outreach)
-            && has_claim(customer, delivery.outreach)
-            && matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Due);
-        if both {
-            delivery.state = DeliveryState::Cancelled;
-            delivery.changed_at = place.now;
+/// Where guest and user both hold the only claim there may be, one stays: (the one to withdraw,
+/// the one that stays). What the customer has not seen yet is withdrawn, the guest's first.
+fn claimed_twice(
+    place: Place<'_>,
+    customer: &Customer,
+    guest: &Customer,
+) -> Vec<(DeliveryId, DeliveryId)> {
+    let mut twice = Vec::new();
+    for theirs in guest.deliveries.values().filter(|theirs| is_single(place, theirs)) {
+        for own in customer.deliveries.values().filter(|own| is_single(place, own)) {
+            if (own.outreach, &own.key) != (theirs.outreach, &theirs.key) {
+                continue;
+            }
+            if is_open(theirs) {
+                twice.push((theirs.id, own.id));
+            } else if is_open(own) {
+                twice.push((own.id, theirs.id));
+            }
         }
-        customer.deliveries.insert(*id, delivery);
-        changed.push(*id);
     }
-    changed
+    twice
 }
 
-fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) {
-    // If both claimed the only claim there may be, one stays.
-    if !(is_single(place, no) && !own.granted.is_empty()) {
-        own.granted.extend_from_slice(&other.granted);
-    }
+fn is_open(delivery: &Delivery) -> bool {
+    matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Due)
+}
+
+/// Holds a claim of which there may be only one: `once`, or once per key.
+fn is_single(place: Place<'_>, delivery: &Delivery) -> bool {
+    let outreach = place.project.published(delivery.outreach, delivery.version);
+    !delivery.state.ended_unseen()
+        && outreach.is_some_and(|outreach| {
+            matches!(outreach.frequency, Frequency::Once | Frequency::OncePerKey(_))
+        })
+}
+
+fn take_tally(own: &mut Tally, other: &Tally) {
+    own.granted.extend_from_slice(&other.granted);
     for (key, at) in &other.keys {
         own.keys.entry(*key).or_insert(*at);
     }
@@ -103,19 +131,7 @@ fn take_tally(place: Place<'_>, own: &mut Tally, no: OutreachNo, other: &Tally) 
     own.converted.extend_from_slice(&other.converted);
     own.generation = own.generation.max(other.generation);
     own.allowed_again = own.allowed_again.max(other.allowed_again);
+    own.excluded |= other.excluded;
     own.held_out = own.held_out.or(other.held_out);
     enact::sort_times(own);
-}
-
-fn has_claim(customer: &Customer, no: OutreachNo) -> bool {
-    customer.tallies.get(&no).is_some_and(|tally| !tally.granted.is_empty())
-}
-
-fn is_single(place: Place<'_>, no: OutreachNo) -> bool {
-    place
-        .project
-        .outreaches
-        .get(&no)
-        .and_then(|line| line.live.as_ref())
-        .is_some_and(|live| live.frequency == Frequency::Once)
 }

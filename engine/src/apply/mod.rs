@@ -57,6 +57,10 @@ pub(crate) struct Absorbed {
 pub(crate) enum Call {
     /// Attributes were written: property triggers.
     Write,
+    /// An event moved what events keep (`last_seen`, `session_count`): property triggers on them.
+    Seen,
+    /// Something changed without triggering; only the timers of property triggers are set.
+    Stored,
     /// A timer: delays that are over, dates that have come.
     Clock,
     /// A property trigger went live.

@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 
 use super::{Absorbed, Place, absorb, derived, enact};
-use crate::customer::Customer;
+use crate::customer::{Consent, Customer};
 use crate::decision::reach_address;
 use crate::delivery::{Delivery, DeliveryState};
 use crate::fact::{AttemptOutcome, ReceiptKind, Settlement, event_key};
@@ -53,12 +53,11 @@ pub(super) fn absorb(
         }
         ReceiptKind::Complained => {
             suppress(customer, outreach_type, "complained");
-            customer.consent.insert(outreach_type.name().to_owned(), false);
         }
         ReceiptKind::Unsubscribed => {
             let topic = topic_of(place, outreach);
             let key = absorb::consent_key(outreach_type.name(), &topic);
-            customer.consent.insert(key, false);
+            customer.consent.insert(key, Consent { allowed: false, at: place.now });
         }
     }
     let name = derived::receipt_name(kind, outreach_type);
@@ -189,9 +188,9 @@ fn topic_of(place: Place<'_>, outreach: OutreachNo) -> String {
 }
 
 fn suppress(customer: &mut Customer, outreach_type: OutreachType, reason: &str) {
-    if let Some(address) = reach_address(outreach_type, customer).map(str::to_owned) {
-        let entry = (address, reason.to_owned());
-        customer.suppressed.insert(outreach_type.name().to_owned(), entry);
+    if let Some(address) = reach_address(outreach_type, customer) {
+        let key = format!("{} {address}", outreach_type.name());
+        customer.suppressed.insert(key, reason.to_owned());
     }
 }
 

@@ -11,9 +11,17 @@
 pub mod test;
 pub mod eval;
 pub mod turns;
+pub mod sentence;
+pub mod trace;
+pub mod count;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words_tests;
 
+pub use count::tally;
 pub use eval::{holds, holds_for};
+pub use sentence::sentence;
+pub use trace::{trace, trace_for};
 pub use turns::next_turn;

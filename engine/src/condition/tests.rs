@@ -1,6 +1,7 @@
 //! Operators at their edges, on small hand-made customers.
+#![expect(clippy::needless_pass_by_value, reason = "`json!` at the call reads better")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -8,14 +9,14 @@ use serde_json::{Value as Json, json};
 
 use crate::condition::test::{TestContext, fold, passes};
 use crate::condition::{holds, holds_for, next_turn};
-use crate::customer::{Attribute, Customer, Occurrence, Series, Tally};
+use crate::customer::{Attribute, Customer, Occurrence, Tally};
 use crate::fact::event_key;
 use crate::ids::{CustomerId, EventId, OutreachNo, ProjectNo};
 use crate::outreach::compiled::{
     Ask, Condition, DateTest, EventTest, ListOp, NumberOp, Test, TextOp, Window,
 };
 use crate::outreach::definition::{Count, OutreachStep, Unit};
-use crate::project::{Project, Settings};
+use crate::project::Project;
 use crate::situation::{Happening, History, Occasion, Situation};
 use crate::time::{Timestamp, Zone};
 use crate::value::Value;
@@ -29,19 +30,7 @@ fn berlin() -> Zone {
 }
 
 fn project() -> Project {
-    Project {
-        no: ProjectNo(1),
-        id: "shop".into(),
-        settings: Settings::default(),
-        zone: Zone::utc(),
-        outreaches: BTreeMap::new(),
-        numbers: HashMap::new(),
-        segments: BTreeMap::new(),
-        by_event: HashMap::new(),
-        by_property: Vec::new(),
-        by_cancel_event: HashMap::new(),
-        by_goal: HashMap::new(),
-    }
+    Project::new(ProjectNo(1), "shop")
 }
 
 /// Properties by position, and how often they were read.
@@ -58,7 +47,7 @@ impl History for Memory {
     }
 }
 
-struct World {
+pub(super) struct World {
     project: Project,
     customer: Customer,
     memory: Memory,
@@ -68,7 +57,7 @@ struct World {
 }
 
 impl World {
-    fn new(now: &str) -> World {
+    pub(super) fn new(now: &str) -> World {
         World {
             project: project(),
             customer: Customer::default(),
@@ -79,16 +68,16 @@ impl World {
         }
     }
 
-    fn with(mut self, key: &str, value: Json) -> World {
+    pub(super) fn with(mut self, key: &str, value: Json) -> World {
         let value = Value::from_json(&value).unwrap();
         self.customer.attributes.insert(key.into(), Attribute { value, changed: Timestamp(0) });
         self
     }
 
-    fn event(mut self, name: &str, when: &str, properties: Json) -> World {
+    pub(super) fn event(mut self, name: &str, when: &str, properties: Json) -> World {
         let position = self.memory.properties.len() as u64;
         self.memory.properties.insert(position, properties);
-        let series = self.customer.series.entry(event_key(name)).or_insert_with(Series::default);
+        let series = self.customer.series.entry(event_key(name)).or_default();
         series.insert(Occurrence { at: at(when), position });
         self
     }
@@ -110,7 +99,7 @@ impl World {
         self
     }
 
-    fn situation(&self) -> Situation<'_> {
+    pub(super) fn situation(&self) -> Situation<'_> {
         Situation {
             project: &self.project,
             id: CustomerId(7),
@@ -131,15 +120,15 @@ impl World {
     }
 }
 
-fn node(ask: Ask) -> Condition {
+pub(super) fn node(ask: Ask) -> Condition {
     Condition { pointer: Arc::from(""), ask }
 }
 
-fn attribute(key: &str, test: Test) -> Ask {
+pub(super) fn attribute(key: &str, test: Test) -> Ask {
     Ask::Attribute { key: key.into(), test }
 }
 
-fn events(name: &str, test: EventTest, window: Window) -> Ask {
+pub(super) fn events(name: &str, test: EventTest, window: Window) -> Ask {
     Ask::Event {
         event: event_key(name),
         name: name.into(),
@@ -150,11 +139,11 @@ fn events(name: &str, test: EventTest, window: Window) -> Ask {
     }
 }
 
-fn last(amount: u32, unit: Unit) -> Window {
+pub(super) fn last(amount: u32, unit: Unit) -> Window {
     Window::Last { amount, unit }
 }
 
-fn at_least(n: u64) -> EventTest {
+pub(super) fn at_least(n: u64) -> EventTest {
     EventTest::Count(Count::AtLeast { n })
 }
 
@@ -164,7 +153,7 @@ fn pass(test: &Test, value: Json) -> bool {
     passes(test, Value::from_json(&value).as_ref(), &s)
 }
 
-fn text(op: TextOp, values: &[&str]) -> Test {
+pub(super) fn text(op: TextOp, values: &[&str]) -> Test {
     Test::Text { op, values: values.iter().map(|value| fold(value)).collect(), match_case: false }
 }
 
@@ -343,7 +332,7 @@ fn pdf() -> Option<Box<Condition>> {
     Some(Box::new(node(Ask::Property { path: "format".into(), test })))
 }
 
-fn exports(test: EventTest, window: Window, exclude_trigger: bool) -> Ask {
+pub(super) fn exports(test: EventTest, window: Window, exclude_trigger: bool) -> Ask {
     Ask::Event {
         event: event_key("export"),
         name: "export".into(),

@@ -24,7 +24,7 @@ pub(super) fn renders(question: &Question<'_>) -> Verdict {
         question.outreach,
         situation.id,
         situation.customer,
-        event,
+        event.as_ref(),
         situation.now,
     );
     match content.render(&context) {

@@ -15,7 +15,7 @@ use crate::customer::{Customer, Wake};
 use crate::delivery::{Delivery, DeliveryState, TriggerRef};
 use crate::fact::event_key;
 use crate::ids::{DeliveryId, OutreachNo};
-use crate::outreach::compiled::{Outreach, Trigger, Wait};
+use crate::outreach::compiled::{Ask, Condition, Outreach, Trigger, Wait};
 use crate::project::{OutreachLine, Status};
 use crate::situation::{Happening, History, Occasion, Situation};
 use crate::time::{self, Timestamp};
@@ -28,7 +28,7 @@ pub(crate) fn judge(
     history: &dyn History,
 ) -> Ruling {
     let mut judge = Judge { place, customer, history, ruling: Ruling::default() };
-    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+    for happening in &absorbed.happenings {
         judge.withdraw(happening);
     }
     if absorbed.call == Some(Call::Clock) {
@@ -45,14 +45,15 @@ pub(crate) fn judge(
     }
     match absorbed.call {
         None => {}
-        Some(Call::Write | Call::Clock) => {
-            for no in place.project.by_property.clone() {
-                judge.consider_property(no, absorbed.call == Some(Call::Clock), false);
+        Some(call @ (Call::Write | Call::Seen | Call::Stored | Call::Clock)) => {
+            for no in &place.project.by_property {
+                judge.consider_property(*no, call);
             }
         }
-        Some(Call::WentLive(no)) => judge.consider_property(no, false, true),
+        Some(call @ Call::WentLive(no)) => judge.consider_property(no, call),
         Some(Call::Launched(no, launch)) => judge.launch(no, launch),
     }
+    judge.watch_released(&absorbed.changed);
     judge.ruling
 }
 
@@ -81,7 +82,8 @@ impl<'a> Judge<'a> {
         Some((line, line.live.as_deref()?))
     }
 
-    /// Cancel events withdraw what waits.
+    /// Cancel events withdraw what waits, when they happened after the trigger; a late report of
+    /// one does so too.
     fn withdraw(&mut self, happening: &Happening) {
         let Some(concerned) = self.place.project.by_cancel_event.get(&happening.key) else {
             return;
@@ -91,7 +93,9 @@ impl<'a> Judge<'a> {
             .deliveries
             .values()
             .filter(|delivery| {
-                delivery.state == DeliveryState::Waiting && concerned.contains(&delivery.outreach)
+                delivery.state == DeliveryState::Waiting
+                    && concerned.contains(&delivery.outreach)
+                    && delivery.triggered_at() <= happening.at
             })
             .cloned()
             .collect();
@@ -154,7 +158,7 @@ impl<'a> Judge<'a> {
             self.transition(match answer {
                 Ok(due_at) => Transition {
                     delivery: delivery.id,
-                    state: DeliveryState::Due,
+                    state: if due_at > now { DeliveryState::Waiting } else { DeliveryState::Due },
                     due_at: Some(due_at),
                     reason: None,
                 },
@@ -238,13 +242,18 @@ impl<'a> Judge<'a> {
     }
 
     /// A property trigger: on a write, when a date has come, at going live.
-    fn consider_property(&mut self, no: OutreachNo, by_clock: bool, went_live: bool) {
+    fn consider_property(&mut self, no: OutreachNo, call: Call) {
         let Some((line, outreach)) = self.live(no) else { return };
         let Trigger::UserProperty { condition, include_current, .. } = &outreach.trigger else {
             return;
         };
+        let now = self.place.now;
         let before = self.customer.wakes.get(&no).copied();
-        if by_clock && before.and_then(|wake| wake.at).is_none_or(|at| at > self.place.now) {
+        let by_clock = call == Call::Clock;
+        if by_clock && before.and_then(|wake| wake.at).is_none_or(|at| at > now) {
+            return;
+        }
+        if call == Call::Seen && !asks_what_events_keep(condition) {
             return;
         }
         let tally = self.customer.tallies.get(&no);
@@ -255,7 +264,16 @@ impl<'a> Judge<'a> {
         }
         let situation = self.situation(Occasion::Property);
         let held = eval::holds(condition, &situation);
-        let at = turns::next_turn(condition, &situation);
+        let turn = turns::next_turn(condition, &situation);
+        let at = turn.into_iter().chain(outreach.start.filter(|start| now < *start)).min();
+        // The start of the schedule is when it goes live for those who wait for it.
+        let starts = before.is_some_and(|wake| wake.at.is_some() && wake.at == outreach.start);
+        let may_decide = match call {
+            Call::Stored => false,
+            Call::Clock => starts || !before.is_some_and(|wake| wake.held),
+            Call::Write | Call::Seen | Call::WentLive(_) | Call::Launched(..) => true,
+        };
+        let went_live = matches!(call, Call::WentLive(_));
         if went_live && !include_current && line.status != Status::Paused {
             if held && !excluded {
                 self.exclude(no, true);
@@ -264,7 +282,7 @@ impl<'a> Judge<'a> {
             if !held {
                 self.exclude(no, false);
             }
-        } else if held && !(by_clock && before.is_some_and(|wake| wake.held)) {
+        } else if held && may_decide {
             self.consider(no, Occasion::Property);
         }
         let granted = self
@@ -272,7 +290,33 @@ impl<'a> Judge<'a> {
             .tallies
             .get(&no)
             .is_some_and(|tally| !frequency::in_force(tally).is_empty());
+        // A timer that wakes too early asks again, so that not every event has to move it.
+        let early_enough = before.is_some_and(|wake| {
+            wake.held == held && wake.at.is_some_and(|early| at.is_some_and(|at| early <= at))
+        });
+        if call == Call::Seen && early_enough && !granted {
+            return;
+        }
         self.wake(no, (!granted && (at.is_some() || held)).then_some(Wake { at, held }));
+    }
+
+    /// Where a delivery ended unseen its claim is free, and the clock may make the property true
+    /// once more.
+    fn watch_released(&mut self, changed: &[DeliveryId]) {
+        let moved: Vec<DeliveryId> =
+            self.ruling.transitions.iter().map(|step| step.delivery).collect();
+        let mut released: Vec<OutreachNo> = Vec::new();
+        for id in changed.iter().chain(&moved) {
+            let ended = self.customer.deliveries.get(id).filter(|one| one.state.ended_unseen());
+            released.extend(ended.map(|delivery| delivery.outreach));
+        }
+        released.sort_unstable();
+        released.dedup();
+        for no in released {
+            if self.place.project.by_property.contains(&no) {
+                self.consider_property(no, Call::Stored);
+            }
+        }
     }
 
     /// A member of the snapshot of a one-off; one that was done before is left alone.
@@ -336,7 +380,26 @@ fn send(question: &Question<'_>, not_before: Timestamp) -> Outcome {
         situation.customer.tallies.get(&outreach.no).map_or(0, |tally| tally.generation);
     let delivery =
         DeliveryId::of(situation.project.no, outreach.no, situation.id, &key, generation);
-    Outcome::Send { delivery, key, due_at, expires_at: lives, waiting: delay.is_some() }
+    // What quiet hours hold is judged again at its moment, like what a delay holds.
+    let waiting = due_at > situation.now;
+    Outcome::Send { delivery, key, due_at, expires_at: lives, waiting }
+}
+
+/// Whether a condition asks for an attribute that events keep up to date.
+fn asks_what_events_keep(condition: &Condition) -> bool {
+    match &condition.ask {
+        Ask::All(conditions) | Ask::Any(conditions) | Ask::None(conditions) => {
+            conditions.iter().any(asks_what_events_keep)
+        }
+        Ask::Attribute { key, .. } => {
+            matches!(key.as_str(), "first_seen" | "last_seen" | "session_count")
+        }
+        Ask::Property { .. }
+        | Ask::Event { .. }
+        | Ask::Outreach { .. }
+        | Ask::Segment { .. }
+        | Ask::RandomBucket { .. } => false,
+    }
 }
 
 fn trigger_ref(occasion: &Occasion<'_>) -> TriggerRef {

@@ -14,7 +14,9 @@ mod content;
 pub mod judge;
 mod reason;
 
-pub use reach::{address as reach_address, refusal as reach_refusal};
+pub use reach::{
+    address as reach_address, on_channel as channel_refusal, refusal as reach_refusal,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +166,7 @@ pub enum Outcome {
         due_at: Timestamp,
         /// Not after.
         expires_at: Option<Timestamp>,
-        /// A delay runs first and the rule is judged again after it.
+        /// A delay, quiet hours or a send window come first; the rule is judged again after them.
         waiting: bool,
     },
     /// Refused.

@@ -20,36 +20,33 @@ pub fn refusal(
     customer: &Customer,
     settings: &Settings,
 ) -> Option<SkipReason> {
-    let channel = outreach.outreach_type.name();
     let (topic, transactional) = match &outreach.definition.content {
         Content::Email { topic, transactional, .. } => (topic.as_str(), *transactional),
         _ => ("", false),
     };
-    let needs_address = match outreach.outreach_type {
-        OutreachType::Email | OutreachType::Push | OutreachType::Sms | OutreachType::Whatsapp => {
-            true
-        }
-        OutreachType::Message
-        | OutreachType::Survey
-        | OutreachType::Tour
-        | OutreachType::Checklist
-        | OutreachType::Banner
-        | OutreachType::Modal
-        | OutreachType::Tooltip
-        | OutreachType::News
-        | OutreachType::Webhook => false,
-    };
-    if !needs_address {
+    let refusal = on_channel(outreach.outreach_type, topic, customer, settings)?;
+    // A mail that the customer asked for needs an address, not consent.
+    (refusal != SkipReason::NoConsent || !transactional).then_some(refusal)
+}
+
+/// Why a customer cannot be reached on a channel, for a topic when there is one.
+pub fn on_channel(
+    outreach_type: OutreachType,
+    topic: &str,
+    customer: &Customer,
+    settings: &Settings,
+) -> Option<SkipReason> {
+    if outreach_type.is_in_app() || outreach_type == OutreachType::Webhook {
         return None;
     }
-    let Some(address) = address(outreach.outreach_type, customer) else {
+    let channel = outreach_type.name();
+    let Some(address) = address(outreach_type, customer) else {
         return Some(SkipReason::NoAddress);
     };
-    if customer.suppressed.get(channel).is_some_and(|(gone, _)| gone == address) {
+    if customer.suppressed.contains_key(&format!("{channel} {address}")) {
         return Some(SkipReason::Suppressed);
     }
-    (!transactional && !consents(customer, channel, topic, settings))
-        .then_some(SkipReason::NoConsent)
+    (!consents(customer, channel, topic, settings)).then_some(SkipReason::NoConsent)
 }
 
 /// Where a channel reaches the customer; `None` where it reaches nobody.
@@ -73,13 +70,14 @@ pub fn address(outreach_type: OutreachType, customer: &Customer) -> Option<&str>
 /// A no to the channel holds for all its topics; then a word on the topic; then a yes to the
 /// channel; then what the project assumes.
 fn consents(customer: &Customer, channel: &str, topic: &str, settings: &Settings) -> bool {
-    let whole = customer.consent.get(channel).copied();
+    let answer = |key: &str| customer.consent.get(key).map(|consent| consent.allowed);
+    let whole = answer(channel);
     if whole == Some(false) {
         return false;
     }
     let on_topic = match topic {
         "" => None,
-        topic => customer.consent.get(&format!("{channel}/{topic}")).copied(),
+        topic => answer(&format!("{channel}/{topic}")),
     };
     on_topic.or(whole).unwrap_or(settings.consent_by_default)
 }

@@ -55,7 +55,7 @@ pub fn ready(
         }
         TriggerRef::UserProperty | TriggerRef::OneOff { .. } => None,
     };
-    let mut context = context::build(project, outreach, id, customer, event, now);
+    let mut context = context::build(project, outreach, id, customer, event.as_ref(), now);
     if let Json::Object(context) = &mut context {
         context.insert("delivery_id".to_owned(), Json::String(delivery.id.to_string()));
         context.insert("sent_at".to_owned(), Json::String(now.to_rfc3339()));

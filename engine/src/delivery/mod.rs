@@ -1,7 +1,7 @@
 //! ④ Saying it: the life of a delivery.
 //!
-//! `Waiting` (a delay) → `Due` → `Attempting` → `Sent` → displayed, clicked, answered or dismissed;
-//! or it ends unseen: `Failed`, `Expired`, `Suppressed`, `Cancelled`. In-app deliveries lie in the
+//! `Waiting` (a delay, a hold) → `Due` → `Attempting` → `Sent` → displayed, clicked, answered or
+//! dismissed; or it ends unseen: `Failed`, `Expired`, `Suppressed`, `Cancelled`. In-app deliveries lie in the
 //! inbox while `Due`. A delivery whose outcome nobody can know is `Held` until somebody settles it.
 
 pub mod hand_over;
@@ -46,6 +46,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// When the trigger happened.
+    pub fn triggered_at(&self) -> Timestamp {
+        match &self.trigger {
+            TriggerRef::Event { at, .. } => *at,
+            TriggerRef::UserProperty | TriggerRef::OneOff { .. } => self.decided_at,
+        }
+    }
+
     /// How many deliveries lie between the customer's own action and what this one causes.
     pub fn next_hop(&self) -> u8 {
         match &self.trigger {
@@ -83,7 +91,7 @@ pub enum TriggerRef {
 /// Where a delivery stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeliveryState {
-    /// A delay runs; judged again when it is over.
+    /// A delay runs, or quiet hours hold it; judged again when they are over.
     Waiting,
     /// To be sent as soon as `due_at` has come; in-app: in the inbox.
     Due,

@@ -22,7 +22,7 @@ pub fn build(
     outreach: &Outreach,
     id: CustomerId,
     customer: &Customer,
-    event: Option<Json>,
+    event: Option<&Json>,
     now: Timestamp,
 ) -> Json {
     json!({

@@ -60,9 +60,9 @@ impl Project {
                 ),
             )]);
         };
-        compile::check_settings(&settings)?;
+        compile::check_settings(self, &settings)?;
         self.zone = zone;
-        self.quiet_hours = settings.quiet_hours.as_ref().and_then(compile::compile_quiet_hours);
+        self.quiet_hours = settings.quiet_hours.as_ref().and_then(compile::quiet_hours);
         self.settings = settings;
         Ok(())
     }
@@ -103,7 +103,8 @@ impl Project {
         match status {
             Status::Live | Status::Shadow => {
                 let outreach = line.latest.clone()?;
-                if matches!(outreach.trigger, Trigger::OneOff { .. }) && status == Status::Live {
+                let is_one_off = matches!(outreach.trigger, Trigger::OneOff { .. });
+                if is_one_off && status == Status::Live && line.launches == 0 {
                     return Err(refused(
                         "one_off",
                         "a one-off does not go live; launch it instead".to_owned(),
@@ -153,9 +154,12 @@ impl Project {
     }
 
     fn save_segment(&mut self, id: &str, name: &str, filter: &str) -> Result<(), Vec<Problem>> {
-        let filter: Option<definition::Condition> = compile::read_filter(filter)?;
+        let filter: Option<definition::Condition> = match filter.trim() {
+            "" | "null" => None,
+            json => Some(compile::read_filter(json, "/filter")?),
+        };
         let condition = match &filter {
-            Some(filter) => Some(Arc::new(compile::compile_segment(self, id, filter)?)),
+            Some(filter) => Some(Arc::new(compile::compile_segment(self, id, "/filter", filter)?)),
             None => None,
         };
         let segment = Segment { id: id.to_owned(), name: name.to_owned(), filter, condition };
@@ -175,7 +179,7 @@ impl Project {
         let segments: Vec<_> = self.segments.values().cloned().collect();
         for segment in segments {
             if let Some(filter) = &segment.filter {
-                let condition = compile::compile_segment(self, &segment.id, filter)?;
+                let condition = compile::compile_segment(self, &segment.id, "/filter", filter)?;
                 if let Some(place) = self.segments.get_mut(&segment.id) {
                     place.condition = Some(Arc::new(condition));
                 }

@@ -19,8 +19,8 @@ pub(super) struct Expression {
     /// List, map and tuple literals.
     pub(super) lists: usize,
     pub(super) nested_lists: bool,
-    /// Has an operator or call that can make a list longer.
-    pub(super) grows: bool,
+    /// Calls `range`.
+    pub(super) ranges: bool,
     pub(super) mentions_made: bool,
 }
 
@@ -30,7 +30,7 @@ impl Expression {
     }
 
     pub(super) fn makes_lists(&self) -> bool {
-        self.lists > 0 || self.grows || self.mentions_made
+        self.lists > 0 || self.ranges || self.mentions_made
     }
 }
 
@@ -80,6 +80,7 @@ pub(super) fn read(
         }
     }
     lists(tokens, bare_commas, &mut found)?;
+    guard_operators(tokens, &mut found.edits);
     ternary(tokens, &mut found.found);
     Ok(found)
 }
@@ -134,7 +135,7 @@ fn role_is_keyword(tokens: &[Token<'_>], index: usize) -> bool {
     !previous.is_some_and(|token| token.is_symbol(".") || token.is_symbol("|"))
 }
 
-fn is_keyword(text: &str) -> bool {
+pub(super) fn is_keyword(text: &str) -> bool {
     matches!(
         text,
         "and"
@@ -176,7 +177,7 @@ fn call(token: &Token<'_>, known: &Known<'_>, found: &mut Expression) -> Result<
     match token.text {
         "abort" => Ok(()),
         "range" => {
-            found.grows = true;
+            found.ranges = true;
             Ok(())
         }
         name if known.macros.contains(name) && known.in_macro => {
@@ -292,6 +293,59 @@ fn ternary(tokens: &[Token<'_>], found: &mut [Found]) {
     }
 }
 
+/// Sends what `+` and `*` work on through a filter that refuses lists: the engine would join them lazily, without
+/// charging for it, up to any length.
+fn guard_operators(tokens: &[Token<'_>], edits: &mut Vec<Edit>) {
+    let mut guard = |token: Option<&Token<'_>>| {
+        if let Some(token) = token {
+            let end = token.at + token.text.len();
+            edits.push(Edit { range: end..end, text: format!("|{}", filters::SCALAR) });
+        }
+    };
+    for (index, token) in tokens.iter().enumerate().skip(1) {
+        let left = tokens.get(index - 1);
+        // `f(*list)` is no multiplication.
+        let binary = left
+            .is_some_and(|left| left.kind != Kind::Symbol || matches!(left.text, ")" | "]" | "}"));
+        if binary && (token.is_symbol("*") || token.is_symbol("+")) {
+            guard(left);
+            if token.is_symbol("*") {
+                guard(
+                    operand_end(tokens, index + 1).checked_sub(1).and_then(|last| tokens.get(last)),
+                );
+            }
+        }
+    }
+}
+
+/// The index after `-a.b[0](c) | d(e) is f`, starting at the `-`.
+fn operand_end(tokens: &[Token<'_>], start: usize) -> usize {
+    let symbol =
+        |at: usize, symbol: &str| tokens.get(at).is_some_and(|token| token.is_symbol(symbol));
+    let arguments = |at: usize| if symbol(at, "(") { closing(tokens, at) + 1 } else { at };
+    let mut at = start;
+    while symbol(at, "-") {
+        at += 1;
+    }
+    let bracket = symbol(at, "(") || symbol(at, "[") || symbol(at, "{");
+    at = if bracket { closing(tokens, at) + 1 } else { at + 1 };
+    while tokens.get(at).is_some_and(|token| token.kind == Kind::Text) {
+        at += 1;
+    }
+    loop {
+        at = match tokens.get(at) {
+            Some(token) if token.is_symbol(".") => at + 2,
+            Some(token) if token.is_symbol("(") || token.is_symbol("[") => closing(tokens, at) + 1,
+            Some(token) if token.is_symbol("|") => arguments(at + 2),
+            Some(token) if token.is_word("is") => {
+                let not = tokens.get(at + 1).is_some_and(|token| token.is_word("not"));
+                arguments(at + 2 + usize::from(not))
+            }
+            Some(_) | None => return at.min(tokens.len()),
+        };
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bracket {
     Arguments,
@@ -328,7 +382,6 @@ fn lists(tokens: &[Token<'_>], bare_commas: bool, found: &mut Expression) -> Res
                 found.lists += 1;
                 found.nested_lists = true;
             }
-            "*" | "+" => found.grows = true,
             _ => {}
         }
     }
@@ -374,10 +427,15 @@ pub(super) fn condition_cannot_fail(tokens: &[Token<'_>]) -> bool {
         Kind::Symbol => matches!(token.text, "." | "==" | "!="),
         Kind::Word => match role(tokens, index) {
             Role::Attribute | Role::Variable | Role::None => true,
-            Role::Test => matches!(
-                token.text,
-                "defined" | "undefined" | "none" | "string" | "number" | "boolean"
-            ),
+            // A test takes a value that follows it as its argument, and ours take none.
+            Role::Test => {
+                let next = tokens.get(index + 1);
+                let ends = next.is_none_or(|next| next.is_word("and") || next.is_word("or"));
+                ends && matches!(
+                    token.text,
+                    "defined" | "undefined" | "none" | "string" | "number" | "boolean"
+                )
+            }
             Role::Keyword => token.text != "in",
             Role::Method | Role::Filter | Role::Argument | Role::Call | Role::Other => false,
         },

@@ -45,6 +45,9 @@ pub(super) const NAMES: &[&str] = &[
 /// A name no template gives anything, standing for `none`: what is `none` must equal what is missing.
 pub(super) const NIL: &str = "_nil";
 
+/// Written by ourselves around what `+` and `*` work on.
+pub(super) const SCALAR: &str = "_scalar";
+
 type Made = Result<Value, Error>;
 
 pub(super) fn add(environment: &mut Environment<'static>, target: Target) {
@@ -85,6 +88,7 @@ pub(super) fn add(environment: &mut Environment<'static>, target: Target) {
     for name in ["escape", "e"] {
         environment.add_filter(name, move |value: &Value| escape(value, target));
     }
+    environment.add_filter(SCALAR, scalar);
     // The two below are only written by ourselves, around outputs that do not stand on their own.
     environment.add_filter("_plain", |value: &Value| {
         text(value).map(|text| Value::from_safe_string(text.into_owned()))
@@ -94,6 +98,13 @@ pub(super) fn add(environment: &mut Environment<'static>, target: Target) {
 
 fn wrong(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
+}
+
+fn scalar(value: &Value) -> Made {
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => Err(wrong("`+` and `*` do not work on lists")),
+        _ => Ok(value.clone()),
+    }
 }
 
 /// Also replaces `null` and empty text: to a reader, "Hello ," is as wrong as an error.

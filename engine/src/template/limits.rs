@@ -10,6 +10,8 @@ pub(super) const SOURCE_BYTES: usize = 256 * 1024;
 pub(super) const BLOCK_BYTES: usize = 8 * 1024;
 /// Operators, dots, pipes, opening brackets and words like `not` in one block: each may be a level of the tree.
 pub(super) const BLOCK_OPERATORS: usize = 200;
+/// Commas in one block: a list of a thousand references to one big value is a thousand copies once it is printed.
+pub(super) const BLOCK_COMMAS: usize = 256;
 /// `((((…))))` in one block.
 pub(super) const PARENTHESES: usize = 32;
 /// `{% if %}{% for %}…` inside each other.

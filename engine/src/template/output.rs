@@ -69,6 +69,7 @@ pub(super) fn text(value: &Value) -> Result<Cow<'_, str>, Error> {
         ValueKind::Undefined | ValueKind::None => Ok(Cow::Borrowed("")),
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => json(value).map(Cow::Owned),
         ValueKind::Number => Ok(Cow::Owned(number(value))),
+        ValueKind::Bool => Ok(Cow::Borrowed(if value.is_true() { "true" } else { "false" })),
         _ => Ok(Cow::Owned(value.to_string())),
     }
 }

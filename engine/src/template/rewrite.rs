@@ -12,7 +12,8 @@ pub(super) struct Rewritten {
 }
 
 pub(super) fn rewrite(source: &str, mut edits: Vec<Edit>) -> Rewritten {
-    edits.sort_by_key(|edit| edit.range.start);
+    // Stable, and insertions before a replacement that starts at the same place.
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let mut text = String::with_capacity(source.len() + edits.len() * 8);
     let mut anchors = Vec::with_capacity(edits.len());
     let mut copied = 0;

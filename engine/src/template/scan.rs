@@ -5,7 +5,7 @@
 //! not ASCII outside strings) the template is refused here, so only text both read alike goes on.
 
 use super::TemplateError;
-use super::limits::{BLOCK_BYTES, BLOCK_OPERATORS, PARENTHESES, SOURCE_BYTES};
+use super::limits::{BLOCK_BYTES, BLOCK_COMMAS, BLOCK_OPERATORS, PARENTHESES, SOURCE_BYTES};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockKind {
@@ -142,7 +142,7 @@ impl<'s> Scanner<'s> {
         let from = self.at;
         let mut tokens: Vec<Token<'s>> = Vec::new();
         let mut open: Vec<u8> = Vec::new();
-        let mut operators = 0;
+        let (mut operators, mut commas) = (0, 0);
         loop {
             self.at += self.rest().bytes().take_while(u8::is_ascii_whitespace).count();
             if self.at - start > BLOCK_BYTES {
@@ -177,6 +177,13 @@ impl<'s> Scanner<'s> {
                 );
                 return Err(self.error(start, message));
             }
+            commas += usize::from(token.is_symbol(","));
+            if commas > BLOCK_COMMAS {
+                let message = format!(
+                    "this block lists more than {BLOCK_COMMAS} values, so keep them in an attribute"
+                );
+                return Err(self.error(start, message));
+            }
             tokens.push(token);
         }
     }
@@ -194,7 +201,12 @@ impl<'s> Scanner<'s> {
         };
         let (kind, length) = match first {
             b'"' | b'\'' => (Kind::Text, self.string(first)?),
-            b'0'..=b'9' => (Kind::Number, number(rest.as_bytes(), after_dot)),
+            b'0'..=b'9' => match number(rest.as_bytes(), after_dot) {
+                Some(length) => (Kind::Number, length),
+                None => {
+                    return Err(self.error(at, "this number ends in a dot, so write it as in 1.0"));
+                }
+            },
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => (Kind::Word, word(rest.as_bytes())),
             _ if first.is_ascii() => (Kind::Symbol, symbol(rest)),
             _ => {
@@ -288,14 +300,28 @@ fn word(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
 }
 
-fn number(bytes: &[u8], after_dot: bool) -> usize {
-    let whole = word(bytes);
-    let fraction =
-        bytes.get(whole) == Some(&b'.') && bytes.get(whole + 1).is_some_and(u8::is_ascii_digit);
-    if after_dot || !fraction {
-        return whole;
+/// Length of a number, or nothing for spellings that are easily read in two ways, such as `1.` and `1.e5`.
+fn number(bytes: &[u8], after_dot: bool) -> Option<usize> {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    let mut length = word(bytes);
+    if !after_dot && byte(length) == b'.' {
+        let next = byte(length + 1);
+        let exponent =
+            matches!(next, b'e' | b'E') && matches!(byte(length + 2), b'+' | b'-' | b'0'..=b'9');
+        if next.is_ascii_digit() {
+            length += 1 + word(bytes.get(length + 1..).unwrap_or_default());
+        } else if exponent || !(next == b'_' || next.is_ascii_alphabetic()) {
+            return None;
+        }
     }
-    whole + 1 + word(bytes.get(whole + 1..).unwrap_or_default())
+    let hexadecimal = matches!(byte(1), b'x' | b'X');
+    if matches!(byte(length - 1), b'e' | b'E')
+        && matches!(byte(length), b'+' | b'-')
+        && !hexadecimal
+    {
+        length += 1 + word(bytes.get(length + 1..).unwrap_or_default());
+    }
+    Some(length)
 }
 
 fn symbol(rest: &str) -> usize {

@@ -5,6 +5,7 @@
 //! outermost only, so a list written in a template may not contain one the template made before.
 
 use super::expression::{self, Expression};
+use super::filters::NIL;
 use super::limits::{ELIFS, NESTING, PLAIN_TOKENS};
 use super::rewrite::Edit;
 use super::scan::{Block, BlockKind, Kind, Token};
@@ -253,7 +254,7 @@ impl Walk<'_> {
             open.awaiting_else = uses;
         }
         self.scopes.push(HashMap::new());
-        self.declare(targets, found.mentions_made || found.nested_lists);
+        self.declare(targets, found.mentions_made || found.nested_lists)?;
         self.expression(block, condition, true, false)?;
         Ok(())
     }
@@ -269,20 +270,19 @@ impl Walk<'_> {
         let Some(assign) = assign else {
             // `{% set name %}…{% endset %}`, perhaps with filters.
             self.expression(block, rest.get(targets.len()..).unwrap_or_default(), false, false)?;
-            self.declare(targets, false);
+            self.declare(targets, false)?;
             return self.push(block, Tag::Set, Vec::new());
         };
         let found =
             self.expression(block, rest.get(assign + 1..).unwrap_or_default(), false, true)?;
-        self.declare(targets, found.makes_lists());
-        Ok(())
+        self.declare(targets, found.makes_lists())
     }
 
     fn with(&mut self, block: &Block<'_>, rest: &[Token<'_>]) -> Result<(), TemplateError> {
         let found = self.expression(block, rest, false, false)?;
         let names: Vec<Token<'_>> = expression::assigned(rest);
         self.scopes.push(HashMap::new());
-        self.declare(&names, found.makes_lists());
+        self.declare(&names, found.makes_lists())?;
         self.push(block, Tag::With, Vec::new())
     }
 
@@ -295,7 +295,7 @@ impl Walk<'_> {
             return self.fail(block.start, "a macro cannot stand inside a macro, so move it out");
         }
         self.scopes.push(HashMap::new());
-        self.declare(&expression::parameters(parameters), true);
+        self.declare(&expression::parameters(parameters), true)?;
         let defaults = parameters.get(1..).unwrap_or_default();
         self.expression(block, defaults, false, false)?;
         self.macros.insert(name.text.to_owned());
@@ -321,11 +321,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn declare(&mut self, names: &[Token<'_>], made: bool) {
-        let Some(scope) = self.scopes.last_mut() else { return };
+    fn declare(&mut self, names: &[Token<'_>], made: bool) -> Result<(), TemplateError> {
         for name in names.iter().filter(|token| token.kind == Kind::Word) {
-            scope.insert(name.text.to_owned(), made);
+            // The engine would take `or` for a name where it expects one; we would lose sight of what it holds.
+            if expression::is_keyword(name.text) || name.text == NIL {
+                return self.fail(
+                    name.at,
+                    format!("`{}` is a word of the language, so choose another name", name.text),
+                );
+            }
+            if let Some(scope) = self.scopes.last_mut() {
+                scope.insert(name.text.to_owned(), made);
+            }
         }
+        Ok(())
     }
 
     fn expression(
@@ -342,8 +351,9 @@ impl Walk<'_> {
             Err((at, message)) => return self.fail(at, message),
         };
         found.mentions_made = found.found.iter().any(|one| self.local(one.root()) == Some(true));
-        if found.lists > 0 && (found.grows || found.mentions_made) {
-            let message = "a list written here may not hold a calculated list, so join the two with `+` in an own `set`";
+        if found.lists > 0 && (found.ranges || found.mentions_made) {
+            let message =
+                "a list written here may not hold a list made before, so write its values out";
             return self.fail(block.start, message);
         }
         self.edits.append(&mut found.edits);

@@ -59,6 +59,12 @@ fn says_what_it_should() {
             "1,234,567 -1,000 12.0 ",
         ),
         ("{{ -0.001 | number(2) }}", "0.00"),
+        (
+            "{{ 2 * customer.age|int + -1 * 3 }} {{ 'a' + 'b' }} {{ 2 * nope|default(4) * (1 + 1) }}",
+            "157 ab 16",
+        ),
+        ("{% if 5 in [2 * 2 + 1, 7] and 2 * 2 == 4 %}yes{% endif %}", "yes"),
+        ("{{ 1.5e+1 * 2 }} {{ 1e2 }}", "30 100"),
         ("{{ 10 / 2 }} {{ 7 // 2 }} {{ 1 + 1 }}", "5 3 2"),
         ("{{ event.properties.count }} item{{ event.properties.count | pluralize }}", "1 item"),
         (
@@ -260,13 +266,12 @@ fn mistakes_say_where_they_are_and_what_to_do() {
         ("{% for x in y recursive %}{% endfor %}", 1, 15, "remove `recursive`"),
         ("ä {% abort 'x' %} {{ 1 2 }}", 1, 24, "check the spelling"),
         ("{{ ü }}", 1, 4, "in quotes"),
+        ("{% set or = 1 %}", 1, 8, "choose another name"),
+        ("{{ 1. }}", 1, 4, "as in 1.0"),
         ("{% set a.b = 1 %}", 1, 9, "plain name"),
-        ("{% macro m() %}{{ m() }}{% endmacro %}", 1, 16, ""),
+        ("{% macro m() %}{{ m() }}{% endmacro %}", 1, 19, "a macro cannot call a macro"),
     ];
     for (source, line, column, part) in cases {
-        if part.is_empty() {
-            continue;
-        }
         let error = error(source);
         assert_eq!((error.line, error.column), (line, column), "{source}: {error}");
         assert!(error.message.contains(part), "{source}: {error}");
@@ -490,12 +495,22 @@ fn bombs_are_refused_quickly() {
         "{{ customer.joined | date('%1000000000d' * 100) }}".into(),
         "{% for i in range(9000) %}{{ 'x' * 1000 }}{% endfor %}".into(),
         "{% for i in range(9000) %}{{ customer }}{% endfor %}".into(),
+        "{{ event.properties.items * 30000000 ~ 'x' }}".into(),
+        "{{ 30000000 * event.properties.items ~ 'x' }}".into(),
+        "{{ 2 * event['properties'].items|reverse|sort('name') }}".into(),
+        "{{ 2 * (event.properties.items) }}".into(),
+        "{{ event.properties.items + event.properties.items }}".into(),
+        "{{ (event.properties.items, 1) + (1, 2) }}".into(),
+        format!(
+            "{{% set x = event.properties.items %}}{}{{{{ x }}}}",
+            "{% set x = x + x %}".repeat(60)
+        ),
+        format!("{{% set c = event %}}{{{{ [{}] ~ '' }}}}", "c,".repeat(3000)),
         "{{ 9 ** 9 ** 9 ** 9 ** 9 }}{{ 2 ** 1000000000 }}".into(),
     ] {
         for target in [Target::Html, Target::Json] {
-            match survives(source.clone(), target) {
-                Ok(Ok(text)) => panic!("{source} made {} bytes", text.len()),
-                Ok(Err(_)) | Err(_) => {}
+            if let Ok(Ok(text)) = survives(source.clone(), target) {
+                panic!("{source} made {} bytes", text.len());
             }
         }
     }
@@ -524,7 +539,7 @@ fn long_output_is_too_long() {
 
 #[test]
 fn deep_contexts_are_cut_off() {
-    let deep = (0..1_000).fold(json!(1), |inner, _| json!({ "a": [inner] }));
+    let deep = (0..60).fold(json!(1), |inner, _| json!({ "a": [inner] }));
     let template = compiled("{{ a }}{{ a | tojson }}{{ a == a }}", Target::Json);
     let render = move || {
         template.render(&deep).map_err(|refusal| refusal.to_string()).map(|text| text.len())
@@ -532,4 +547,130 @@ fn deep_contexts_are_cut_off() {
     let result =
         std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(render).unwrap().join();
     assert!(result.is_ok(), "{result:?}");
+}
+
+/// Pieces that put every corner of the lexer next to every other.
+const PIECES: &[&str] = &[
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "#}",
+    "{",
+    "}",
+    "%",
+    "#",
+    "-",
+    "+",
+    "-}}",
+    "-%}",
+    "{{-",
+    "{%-",
+    "{%+",
+    " ",
+    "\n",
+    "\"",
+    "'",
+    "\\",
+    "raw",
+    "endraw",
+    "if",
+    "endif",
+    "else",
+    "for",
+    "endfor",
+    "in",
+    "set",
+    "a",
+    "b.c",
+    "a.b",
+    "default",
+    "|",
+    "upper",
+    "(",
+    ")",
+    "[",
+    "]",
+    "1",
+    "1.5",
+    "1e",
+    "1.",
+    ".",
+    ",",
+    "==",
+    "=",
+    "*",
+    "**",
+    "~",
+    "not",
+    "is",
+    "none",
+    "defined",
+    "or",
+    "abort",
+    "range",
+    "{{ boom }}",
+    "{{ a.b|default('x') }}",
+    "{% raw %}",
+    "{% endraw %}",
+    "{% if a %}",
+    "{% endif %}",
+    "{% for a in b %}",
+    "{% endfor %}",
+    "{# ",
+    "ü",
+    "x",
+    ":",
+    "loop",
+    "safe",
+    "tojson",
+];
+
+fn hostile(template: &Template) {
+    let values = [
+        json!(null),
+        json!("<\"'\\\n{{ x }}"),
+        json!(-0.5),
+        json!([[], {"b": 1}]),
+        json!({"b": [1], "c": {}}),
+        json!(false),
+    ];
+    for value in values {
+        let result = template.render(&json!({"a": value, "b": value, "boom": value, "x": value}));
+        assert!(template.can_refuse() || result.is_ok(), "{:?}: {result:?}", template.source());
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 3_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn reads_blocks_as_the_engine_does(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..14)) {
+        let source = pieces.concat();
+        for target in [Target::Html, Target::Text, Target::Url, Target::Json] {
+            let Ok(template) = Template::compile(&source, target) else { continue };
+            let ours: Vec<&str> = template.variables().iter().filter_map(|one| one.path.split('.').next()).collect();
+            let engine = template.compiled.environment.get_template(NAME).unwrap().undeclared_variables(false);
+            for name in engine {
+                // `{{ a * or }}` is a name to the engine; it can only be a missing one.
+                let known = expression::is_keyword(&name)
+                    || ours.contains(&name.as_str()) || ["range", "abort", "loop", "self", filters::NIL].contains(&name.as_str());
+                assert!(known, "the engine sees `{name}` in {source:?}, we see {ours:?}");
+            }
+            hostile(&template);
+        }
+    }
+
+    #[test]
+    fn expressions_never_harm(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 1..9)) {
+        for around in ["{{ a | }}", "{{ | }}", "{% if | %}x{% endif %}", "{% set x = | %}{{ x }}", "\"{{ | }}\""] {
+            let source = around.replacen('|', &pieces.join(" "), 1);
+            for target in [Target::Html, Target::Json] {
+                if let Ok(template) = Template::compile(&source, target) {
+                    hostile(&template);
+                }
+            }
+        }
+    }
 }

@@ -5,11 +5,15 @@
 //! events and the same ids.
 
 mod dice;
+mod outreaches;
 mod people;
+mod play;
 mod visit;
 
 pub use dice::Dice;
+pub use outreaches::{ONE_OFF, OUTREACHES, SEGMENTS};
 pub use people::Shopper;
+pub use play::{PlayError, Stage, command};
 
 use std::collections::BTreeMap;
 
@@ -114,6 +118,36 @@ mod tests {
         };
         assert_eq!(day(7), day(7));
         assert_ne!(day(7), day(8));
+    }
+
+    #[test]
+    fn a_week_of_the_shop_through_the_real_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
+        let clock = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(start.0));
+        let options = host::Options {
+            clock: host::Clock::Virtual(std::sync::Arc::clone(&clock)),
+            sync: false,
+            ..host::Options::default()
+        };
+        let host = host::Host::open(folder.path(), options).unwrap();
+        let project = host.next_project_no();
+        let created = engine::project::ProjectChange::Created { id: "demo".to_owned() };
+        let commands = vec![host::command::Command::Change(created)];
+        host.submit_and_wait(host::command::Submission { project, commands }).unwrap();
+        let mut shop = Shop::new(3, 150);
+        let mut stage = Stage::new(&host, clock, project, 3);
+        stage.set().unwrap();
+        for day in 0..7 {
+            stage.day(&mut shop, start.plus_ms(day * DAY)).unwrap();
+        }
+        stage.launch().unwrap();
+        let counts = host.counts(project);
+        let (sends, skips): (u64, u64) = counts.values().fold((0, 0), |(sends, skips), count| {
+            (sends + count.sends, skips + count.skips.values().sum::<u64>())
+        });
+        assert!(host.customer_count(project) > 50);
+        assert!(sends > 100 && skips > 100, "{sends} sends and {skips} skips");
     }
 
     #[test]

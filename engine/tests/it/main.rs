@@ -1,0 +1,6 @@
+//! The engine seen from outside. One binary, because each is a link of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod definitions;
+mod scenarios;

@@ -1,0 +1,113 @@
+//! What is kept per project beside its customers: the catalogue of what was seen, the counts of
+//! what was decided, and what is under way. Small; it is copied at each cut.
+
+use std::collections::BTreeMap;
+
+use engine::decision::{Outcome, Ruling};
+use engine::ids::{OutreachNo, ProjectNo};
+use engine::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Catalogue;
+use crate::record::{Scheduled, Sweep, Swept};
+
+/// The books of all projects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Books {
+    pub(crate) projects: BTreeMap<ProjectNo, Book>,
+    /// Under way, oldest first.
+    pub(crate) sweeps: Vec<Sweep>,
+    /// One-offs that wait for their time.
+    pub(crate) scheduled: Vec<Scheduled>,
+}
+
+/// The book of one project.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Book {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) counts: BTreeMap<OutreachNo, Counts>,
+    /// Launches and what became of them.
+    pub(crate) launches: BTreeMap<OutreachNo, LaunchProgress>,
+}
+
+/// What was decided on an outreach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Decisions to send.
+    pub sends: u64,
+    /// Refusals by the name of the gate.
+    pub skips: BTreeMap<String, u64>,
+    /// The latest decision to send.
+    pub latest: Option<Timestamp>,
+}
+
+/// How far the launch of a one-off has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchProgress {
+    /// Customers of the snapshot.
+    pub total: u64,
+    /// Customers who had their turn.
+    pub done: u64,
+    /// When the snapshot was taken.
+    pub at: Option<Timestamp>,
+}
+
+impl Books {
+    pub(crate) fn book(&mut self, project: ProjectNo) -> &mut Book {
+        self.projects.entry(project).or_default()
+    }
+
+    /// A sweep begins.
+    pub(crate) fn begin(&mut self, sweep: Sweep, now: Timestamp) {
+        if let crate::record::SweepCause::Launched { .. } = sweep.cause {
+            let progress = LaunchProgress { total: sweep.total, done: 0, at: Some(now) };
+            self.book(sweep.project).launches.insert(sweep.outreach, progress);
+        }
+        if sweep.total > 0 {
+            self.sweeps.push(sweep);
+        }
+    }
+
+    /// A sweep has come so far.
+    pub(crate) fn advance(&mut self, swept: Swept) {
+        let of_it = |sweep: &Sweep| {
+            (sweep.project, sweep.outreach, sweep.cause)
+                == (swept.project, swept.outreach, swept.cause)
+        };
+        if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| of_it(sweep)) {
+            sweep.done = swept.done;
+            if sweep.done >= sweep.total {
+                self.sweeps.retain(|sweep| !of_it(sweep));
+            }
+        }
+        if let crate::record::SweepCause::Launched { .. } = swept.cause
+            && let Some(progress) = self.book(swept.project).launches.get_mut(&swept.outreach)
+        {
+            progress.done = swept.done;
+        }
+    }
+}
+
+impl Book {
+    /// Count the decisions of a ruling.
+    pub(crate) fn count(&mut self, ruling: &Ruling, now: Timestamp) {
+        for decision in &ruling.decisions {
+            let counts = self.counts.entry(decision.outreach).or_default();
+            match &decision.outcome {
+                Outcome::Send { .. } => {
+                    counts.sends += 1;
+                    counts.latest = Some(now);
+                }
+                Outcome::Skip(reason) => {
+                    let gate = reason.gate().name();
+                    match counts.skips.get_mut(gate) {
+                        Some(count) => *count += 1,
+                        None => {
+                            counts.skips.insert(gate.to_owned(), 1);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One command or timer, from facts to the log: decide, append, note what follows.
+//!
+//! A record is appended after it was judged, because the ruling stands in it. When the append is
+//! refused (a full disk) or the judgement panics, the customers it touched are folded from the log
+//! again, so that nothing of it happened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use engine::apply::{decide, next_moment};
+use engine::decision::{Decision, Outcome};
+use engine::delivery::{Delivery, DeliveryState};
+use engine::fact::Fact;
+use engine::ids::CustomerId;
+use engine::project::Project;
+use engine::time::Timestamp;
+use store::log::{Appender, LogError};
+
+use crate::due::DueChange;
+use crate::fold;
+use crate::history::{LogHistory, Parsed};
+use crate::locks::write;
+use crate::note::{self, Applied};
+use crate::published::Published;
+use crate::record::{CustomerRecord, Entry, FORMAT};
+use crate::shared::Shared;
+use crate::timers::Timers;
+
+/// What the applier writes with.
+pub(crate) struct Enactor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) appender: Appender,
+    pub(crate) timers: Timers,
+    pub(crate) parsed: Parsed,
+    pub(crate) buffer: Vec<u8>,
+    /// What the present group leads to once it is durable.
+    pub(crate) effects: Vec<Published>,
+    pub(crate) due: Vec<DueChange>,
+}
+
+/// A record that was appended.
+pub(crate) struct Enacted {
+    pub(crate) position: u64,
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// Why a record was not appended.
+pub(crate) enum Failure {
+    /// No room; try again later.
+    Full,
+    /// Too large, or the judgement panicked: this one, always.
+    Impossible(String),
+    /// The host cannot go on.
+    Fatal(String),
+}
+
+/// What deciding one fact left behind.
+struct Left {
+    changed: Vec<Delivery>,
+    wake: Option<Timestamp>,
+}
+
+impl Enactor {
+    /// Decide facts that happen together, and put them into the log as one record.
+    pub(crate) fn enact(
+        &mut self,
+        project: &Project,
+        facts: Vec<(CustomerId, Fact)>,
+        now: Timestamp,
+    ) -> Result<Enacted, Failure> {
+        let position = self.appender.end();
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(project, &facts, position, now)));
+        let Ok((rulings, left)) = judged else {
+            self.restore(project, facts.iter().map(|(id, _)| *id))?;
+            return Err(Failure::Impossible("the judgement failed on it".to_owned()));
+        };
+        let mut records = Vec::with_capacity(facts.len());
+        for ((customer, fact), ruling) in facts.into_iter().zip(rulings) {
+            records.push(CustomerRecord { project: project.no, customer, now, fact, ruling });
+        }
+        let entry = Entry::of(records);
+        if let Err(failure) = self.append(&entry, partition_of(&entry)) {
+            self.restore(project, entry.customers().iter().map(|record| record.customer))?;
+            return Err(failure);
+        }
+        let decisions = self.follow_up(&entry, &left, position)?;
+        Ok(Enacted { position, decisions })
+    }
+
+    fn judge(
+        &self,
+        project: &Project,
+        facts: &[(CustomerId, Fact)],
+        position: u64,
+        now: Timestamp,
+    ) -> (Vec<engine::decision::Ruling>, Vec<Left>) {
+        let history = LogHistory {
+            reader: &self.shared.reader,
+            project,
+            parsed: &self.parsed,
+            at_hand: (position, facts),
+        };
+        let mut rulings = Vec::with_capacity(facts.len());
+        let mut left = Vec::with_capacity(facts.len());
+        for (id, fact) in facts {
+            let mut partition = write(self.shared.partition(*id));
+            let customer = &mut partition.touch((project.no, *id)).customer;
+            let outcome = decide(project, *id, customer, fact, position, now, &history);
+            let changed = outcome.changed.iter().filter_map(|id| customer.deliveries.get(id));
+            left.push(Left { changed: changed.cloned().collect(), wake: next_moment(customer) });
+            rulings.push(outcome.ruling);
+        }
+        (rulings, left)
+    }
+
+    /// Put a record into the log. Nothing else may append.
+    pub(crate) fn append(&mut self, entry: &Entry, partition: u8) -> Result<u64, Failure> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let bytes = entry
+            .encode(buffer)
+            .map_err(|error| Failure::Impossible(format!("it cannot be encoded: {error}")))?;
+        let appended = self.appender.append(partition, FORMAT, &bytes);
+        self.buffer = bytes;
+        match appended {
+            Ok(position) => {
+                self.shared.last_record.store(position, Ordering::Release);
+                Ok(position)
+            }
+            Err(LogError::Full { .. } | LogError::Backlog { .. }) => Err(Failure::Full),
+            Err(error @ LogError::TooLarge { .. }) => Err(Failure::Impossible(error.to_string())),
+            Err(error) => Err(Failure::Fatal(error.to_string())),
+        }
+    }
+
+    fn follow_up(
+        &mut self,
+        entry: &Entry,
+        left: &[Left],
+        position: u64,
+    ) -> Result<Vec<Decision>, Failure> {
+        let records = entry.customers();
+        let mut all = Vec::with_capacity(records.len());
+        for (record, left) in records.iter().zip(left) {
+            all.push(Applied { position, record, changed: &left.changed });
+        }
+        let due = note::note(&self.shared, &all);
+        self.due.extend(due.map_err(|error| Failure::Fatal(error.to_string()))?);
+        let mut decisions = Vec::new();
+        for (applied, left) in all.iter().zip(left) {
+            let record = applied.record;
+            let key = (record.project, record.customer);
+            if matches!(record.fact, Fact::Erased) {
+                self.forget(key, position)?;
+            } else {
+                self.timers.set(&self.shared, key, left.wake);
+            }
+            self.publish(applied);
+            decisions.extend_from_slice(&record.ruling.decisions);
+        }
+        Ok(decisions)
+    }
+
+    fn forget(&mut self, key: crate::partition::Key, position: u64) -> Result<(), Failure> {
+        self.timers.set(&self.shared, key, None);
+        write(self.shared.partition(key.1)).remove(key);
+        note::erase(&self.shared, key, position + 1)
+            .map_err(|error| Failure::Fatal(error.to_string()))
+    }
+
+    /// The customers as the log has them.
+    fn restore(
+        &mut self,
+        project: &Project,
+        customers: impl Iterator<Item = CustomerId>,
+    ) -> Result<(), Failure> {
+        for id in customers {
+            let key = (project.no, id);
+            let then = fold::customer_at(&self.shared, key, self.appender.end())
+                .map_err(|error| Failure::Fatal(error.to_string()))?;
+            let mut partition = write(self.shared.partition(id));
+            match then {
+                Some(then) => partition.touch(key).customer = then.customer,
+                None => {
+                    partition.remove(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, applied: &Applied<'_>) {
+        let record = applied.record;
+        let (project, customer, position) = (record.project, record.customer, applied.position);
+        if let Fact::Event(event) = &record.fact {
+            let sends = record.ruling.decisions.iter().filter(|decision| is_send(decision)).count();
+            self.effects.push(Published::EventAccepted {
+                project,
+                customer,
+                position,
+                name: event.name.clone(),
+                at: event.at,
+                accepted_at: record.now,
+                decisions: record.ruling.decisions.len(),
+                sends,
+            });
+        }
+        for decision in &record.ruling.decisions {
+            let (at, decision) = (record.now, decision.clone());
+            self.effects.push(Published::DecisionMade {
+                project,
+                customer,
+                position,
+                at,
+                decision,
+            });
+        }
+        let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
+        let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
+        if applied.changed.iter().any(|delivery| in_app(delivery) && inbox(delivery)) {
+            self.effects.push(Published::InboxChanged { project, customer });
+        }
+        for delivery in applied.changed {
+            let (id, state) = (delivery.id, delivery.state.clone());
+            self.effects.push(Published::DeliveryChanged {
+                project,
+                customer,
+                delivery: id,
+                state,
+            });
+        }
+    }
+}
+
+fn is_send(decision: &Decision) -> bool {
+    matches!(decision.outcome, Outcome::Send { .. })
+}
+
+/// The partition under which a record stands: that of the customer it is about in the end.
+fn partition_of(entry: &Entry) -> u8 {
+    entry.customers().last().map_or(0, |record| record.customer.partition())
+}

@@ -1,0 +1,288 @@
+//! Rows that no checkpoint has written yet, in two layers: what came after the latest cut, and
+//! what the running checkpoint is writing. Readers look through both, then into the state store.
+//!
+//! Typed, because a key of bytes for each event would cost an allocation for each event. Positions
+//! of a younger layer are beyond those of the older one, so "newest first" is one after the other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
+
+use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
+use store::state::{Batch, Keyspace, Order, State, StateError};
+
+use crate::locks::{read, write};
+use crate::partition::Key;
+use crate::rows::{self, DeliveryRow};
+
+/// Rows since a cut.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    pub(crate) timeline: BTreeSet<(ProjectNo, CustomerId, u64)>,
+    pub(crate) decisions: BTreeSet<(ProjectNo, OutreachNo, u64)>,
+    pub(crate) decided: BTreeSet<(ProjectNo, u64)>,
+    pub(crate) deliveries: HashMap<(ProjectNo, DeliveryId), DeliveryRow>,
+    pub(crate) delivery_order: BTreeSet<(ProjectNo, u64, DeliveryId)>,
+    pub(crate) seen: HashSet<(u8, EventId)>,
+    pub(crate) changes: Vec<(u64, Vec<u8>)>,
+    /// Customers erased at this position; what lies before it is hidden until it is deleted.
+    pub(crate) erased: HashMap<Key, u64>,
+    /// What to delete because of that.
+    pub(crate) gone: Vec<(Keyspace, Vec<u8>)>,
+}
+
+/// The layers over the state store.
+pub(crate) struct Layers {
+    pub(crate) state: State,
+    inner: RwLock<Inner>,
+}
+
+/// Both layers.
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) now: Fresh,
+    sealed: Option<Arc<Fresh>>,
+}
+
+impl Layers {
+    pub(crate) fn new(state: State) -> Layers {
+        Layers { state, inner: RwLock::default() }
+    }
+
+    /// For the applier, who alone writes.
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        write(&self.inner)
+    }
+
+    /// What was fresh until now belongs to a checkpoint.
+    pub(crate) fn seal(&self) -> Arc<Fresh> {
+        let mut inner = write(&self.inner);
+        let sealed = Arc::new(std::mem::take(&mut inner.now));
+        inner.sealed = Some(Arc::clone(&sealed));
+        sealed
+    }
+
+    /// The checkpoint is in the state store.
+    pub(crate) fn unseal(&self) {
+        write(&self.inner).sealed = None;
+    }
+
+    pub(crate) fn is_seen(&self, id: (u8, EventId)) -> Result<bool, StateError> {
+        if read(&self.inner).layers().any(|fresh| fresh.seen.contains(&id)) {
+            return Ok(true);
+        }
+        self.state.contains(Keyspace::Seen, &rows::seen_key(id))
+    }
+
+    /// The positions of a customer's own records before a position, newest first.
+    pub(crate) fn timeline(
+        &self,
+        key: Key,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StateError> {
+        let (mut found, after) = {
+            let inner = read(&self.inner);
+            let (project, customer) = key;
+            let range = (project, customer, 0)..(project, customer, before);
+            let found = inner
+                .layers()
+                .flat_map(|fresh| fresh.timeline.range(range.clone()).rev())
+                .map(|(_, _, position)| *position)
+                .take(limit);
+            (found.collect::<Vec<u64>>(), inner.erased_at(key))
+        };
+        let (from, to) = (rows::timeline_key(key, 0), rows::timeline_key(key, before));
+        self.add_stored(Keyspace::Timeline, &from, &to, limit, &mut found)?;
+        found.retain(|position| after.is_none_or(|after| *position > after));
+        Ok(found)
+    }
+
+    /// The positions of records with decisions on an outreach, newest first.
+    pub(crate) fn decisions(
+        &self,
+        (project, no): (ProjectNo, OutreachNo),
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StateError> {
+        let mut found: Vec<u64> = {
+            let inner = read(&self.inner);
+            let range = (project, no, 0)..(project, no, before);
+            let found = inner
+                .layers()
+                .flat_map(|fresh| fresh.decisions.range(range.clone()).rev())
+                .map(|(_, _, position)| *position)
+                .take(limit);
+            found.collect()
+        };
+        let from = rows::decision_key(project, no, 0);
+        let to = rows::decision_key(project, no, before);
+        self.add_stored(Keyspace::Decisions, &from, &to, limit, &mut found)?;
+        Ok(found)
+    }
+
+    /// The positions of records with decisions in a project, newest first.
+    pub(crate) fn decided(
+        &self,
+        project: ProjectNo,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StateError> {
+        let mut found: Vec<u64> = {
+            let inner = read(&self.inner);
+            let range = (project, 0)..(project, before);
+            let found = inner
+                .layers()
+                .flat_map(|fresh| fresh.decided.range(range.clone()).rev())
+                .map(|(_, position)| *position)
+                .take(limit);
+            found.collect()
+        };
+        let (from, to) = (rows::decided_key(project, 0), rows::decided_key(project, before));
+        self.add_stored(Keyspace::Decisions, &from, &to, limit, &mut found)?;
+        Ok(found)
+    }
+
+    /// The deliveries of a project that were decided before a position, newest first. Those of one
+    /// record stay together, so there may be some more than `limit`.
+    pub(crate) fn delivery_order(
+        &self,
+        project: ProjectNo,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, DeliveryId)>, StateError> {
+        let least = DeliveryId(0);
+        let mut found: Vec<(u64, DeliveryId)> = Vec::new();
+        {
+            let inner = read(&self.inner);
+            let range = (project, 0, least)..(project, before, least);
+            for fresh in inner.layers() {
+                for (_, position, id) in fresh.delivery_order.range(range.clone()).rev() {
+                    if is_full(&found, *position, limit) {
+                        return Ok(found);
+                    }
+                    found.push((*position, *id));
+                }
+            }
+        }
+        // What is no older was found above already: its checkpoint was written meanwhile.
+        let oldest = found.last().map(|(position, _)| *position);
+        let from = rows::delivery_order_key(project, 0, least);
+        let to = rows::delivery_order_key(project, before, least);
+        for row in self.state.range(Keyspace::Deliveries, &from..&to, Order::Reverse) {
+            let Some((position, id)) = rows::read_delivery_order_key(&row?.0) else { continue };
+            if oldest.is_some_and(|oldest| position >= oldest) {
+                continue;
+            }
+            if is_full(&found, position, limit) {
+                break;
+            }
+            found.push((position, id));
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn delivery(
+        &self,
+        project: ProjectNo,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryRow>, StateError> {
+        let row = match read(&self.inner).fresh_delivery(project, id) {
+            Some(row) => Some(row),
+            None => self.stored_delivery(project, id)?,
+        };
+        let Some(row) = row else { return Ok(None) };
+        let erased = read(&self.inner).erased_at((project, row.customer));
+        Ok(erased.is_none_or(|at| row.position > at).then_some(row))
+    }
+
+    /// The row in the state store, for the applier, who holds the layers.
+    pub(crate) fn stored_delivery(
+        &self,
+        project: ProjectNo,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryRow>, StateError> {
+        let bytes = self.state.get(Keyspace::Deliveries, &rows::delivery_key(project, id))?;
+        Ok(bytes.and_then(|bytes| rows::unrow(&bytes)))
+    }
+
+    /// Whether a customer was erased at or after a position.
+    pub(crate) fn is_erased(&self, key: Key, position: u64) -> bool {
+        read(&self.inner).erased_at(key).is_some_and(|at| position <= at)
+    }
+
+    fn add_stored(
+        &self,
+        keyspace: Keyspace,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        found: &mut Vec<u64>,
+    ) -> Result<(), StateError> {
+        if found.len() >= limit {
+            return Ok(());
+        }
+        for row in self.state.range(keyspace, from..to, Order::Reverse) {
+            let Some(position) = rows::last_position(&row?.0) else { continue };
+            // What is no older was found above already: its checkpoint was written meanwhile.
+            if found.last().is_none_or(|last| position < *last) {
+                found.push(position);
+            }
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_full(found: &[(u64, DeliveryId)], position: u64, limit: usize) -> bool {
+    found.len() >= limit && found.last().is_some_and(|(last, _)| *last != position)
+}
+
+impl Inner {
+    pub(crate) fn fresh_delivery(&self, project: ProjectNo, id: DeliveryId) -> Option<DeliveryRow> {
+        self.layers().find_map(|fresh| fresh.deliveries.get(&(project, id))).cloned()
+    }
+
+    /// Youngest first.
+    fn layers(&self) -> impl Iterator<Item = &Fresh> {
+        std::iter::once(&self.now).chain(self.sealed.as_deref())
+    }
+
+    fn erased_at(&self, key: Key) -> Option<u64> {
+        self.layers().filter_map(|fresh| fresh.erased.get(&key)).max().copied()
+    }
+}
+
+impl Fresh {
+    /// Add everything to a batch.
+    pub(crate) fn put(&self, batch: &mut Batch) {
+        for (project, customer, position) in &self.timeline {
+            let key = rows::timeline_key((*project, *customer), *position);
+            batch.put(Keyspace::Timeline, &key, &[]);
+        }
+        for (project, no, position) in &self.decisions {
+            batch.put(Keyspace::Decisions, &rows::decision_key(*project, *no, *position), &[]);
+        }
+        for (project, position) in &self.decided {
+            batch.put(Keyspace::Decisions, &rows::decided_key(*project, *position), &[]);
+        }
+        for ((project, id), row) in &self.deliveries {
+            let key = rows::delivery_key(*project, *id);
+            batch.put(Keyspace::Deliveries, &key, &rows::row(row));
+        }
+        for (project, position, id) in &self.delivery_order {
+            let key = rows::delivery_order_key(*project, *position, *id);
+            batch.put(Keyspace::Deliveries, &key, &[]);
+        }
+        for id in &self.seen {
+            batch.put(Keyspace::Seen, &rows::seen_key(*id), &[]);
+        }
+        for (position, bytes) in &self.changes {
+            batch.put(Keyspace::Config, &rows::change_key(*position), bytes);
+        }
+        for (keyspace, key) in &self.gone {
+            batch.delete(*keyspace, key);
+        }
+    }
+}

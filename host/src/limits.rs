@@ -1,0 +1,67 @@
+//! Every bound of the host, with its reason.
+
+use std::time::Duration;
+
+/// Commands that may wait for the applier: about a second of work.
+pub const QUEUE_COMMANDS: usize = 100_000;
+/// Bytes that may wait for the applier.
+pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// What a refused client is told to wait; the queue is about a second long.
+pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
+/// Commands of one group commit; more only adds latency, the sync is paid for long before.
+pub(crate) const GROUP_COMMANDS: usize = 1_000;
+/// Groups between applier and writer: one that syncs, one that waits, some for unevenness.
+pub(crate) const GROUPS_IN_FLIGHT: usize = 4;
+/// Timers fired before live traffic gets its turn again.
+pub(crate) const TIMERS_PER_TURN: usize = 256;
+/// Customers of a sweep before live traffic gets its turn again.
+pub(crate) const SWEEP_PER_TURN: usize = 256;
+/// A timer that is due again at once so often has been misjudged and waits for [`TIMER_PENANCE_MS`].
+pub(crate) const TIMER_REPEATS: usize = 32;
+/// See [`TIMER_REPEATS`].
+pub(crate) const TIMER_PENANCE_MS: i64 = 60_000;
+/// Customers in one record of a snapshot: 64 KiB.
+pub(crate) const MEMBERS_PER_RECORD: usize = 4_096;
+/// Merges of merges of merges; beyond it something is wrong.
+pub(crate) const MAX_REDIRECTS: usize = 64;
+/// Commands of one submission.
+pub const SUBMISSION_COMMANDS: usize = 10_000;
+/// Bytes of one fact; a record must fit into a segment, and nobody reads a larger event.
+pub const FACT_BYTES: usize = 1024 * 1024;
+/// What a restart may have to replay, in time.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// What a restart may have to replay, in bytes of log.
+pub const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+/// What a checkpoint may have to write, in customers.
+pub const CHECKPOINT_CUSTOMERS: usize = 50_000;
+/// Customers serialized under one lock of their partition.
+pub(crate) const SAVED_PER_LOCK: usize = 64;
+/// How long the writer waits before it asks a full disk again.
+pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
+/// Silence after which the log's witness is brought up to date.
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
+/// Rows that one page may look at before it answers with what it has and a place to go on.
+pub(crate) const ROWS_PER_PAGE: usize = 20_000;
+/// Items of one page.
+pub(crate) const ITEMS_PER_PAGE: usize = 1_000;
+/// Occurrences of an event whose properties are all counted; later ones are sampled.
+pub(crate) const COUNTED_OCCURRENCES: u64 = 1_000;
+/// One in so many is looked at after that.
+pub(crate) const SAMPLE: u64 = 16;
+/// Properties of one event name in the catalogue.
+pub(crate) const CATALOGUE_PROPERTIES: usize = 200;
+/// Names of events, and keys of attributes, in the catalogue of one project.
+pub(crate) const CATALOGUE_NAMES: usize = 2_000;
+/// Values of one property that are counted; the ten most frequent are shown.
+pub(crate) const CATALOGUE_VALUES: usize = 40;
+/// Values shown.
+pub(crate) const TOP_VALUES: usize = 10;
+/// Longer texts are not values but prose.
+pub(crate) const VALUE_CHARS: usize = 64;
+/// Properties of past events kept parsed.
+pub(crate) const PARSED_PROPERTIES: usize = 4_096;
+/// Errors of a delivery's history kept.
+pub(crate) const DELIVERY_STEPS: usize = 64;
+/// Records applied at start before their state is written, so that a rebuild needs no more memory
+/// than the customers do.
+pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;

@@ -1,0 +1,163 @@
+//! The shapes of keys and rows in the state store. Numbers in keys are big-endian, so that their
+//! order is the order of the bytes. A row begins with its version.
+
+use engine::customer::Customer;
+use engine::delivery::Delivery;
+use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
+use engine::time::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::partition::Key;
+
+/// The version of every row; a state with another one is set aside and rebuilt.
+const VERSION: u8 = 1;
+
+/// Meta: where the state stands.
+pub(crate) const STANDING: &[u8] = b"standing";
+/// Meta: the catalogue, the counts and what is under way.
+pub(crate) const BOOKS: &[u8] = b"books";
+
+/// Where the state stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// All records before this position are in the state.
+    pub(crate) applied: u64,
+    /// The latest time of a record.
+    pub(crate) latest: Timestamp,
+    /// The record that ends there, so that a state is not taken for that of another log.
+    pub(crate) last: u64,
+    /// A hash of its payload.
+    pub(crate) hash: [u8; 32],
+}
+
+/// A delivery as it stands, and how it came there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    /// Whose it is, or was before a merge.
+    pub customer: CustomerId,
+    /// Where the record that decided it lies.
+    pub position: u64,
+    /// As it stands.
+    pub delivery: Delivery,
+    /// How it came there, oldest first.
+    pub steps: Vec<DeliveryStep>,
+}
+
+/// One step in the life of a delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryStep {
+    /// Where its record lies.
+    pub position: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Where the delivery stood then.
+    pub state: engine::delivery::DeliveryState,
+    /// Attempts until then.
+    pub attempts: u32,
+    /// What the provider said.
+    pub error: Option<String>,
+}
+
+/// A row: its version, then postcard.
+pub(crate) fn row<T: Serialize>(value: &T) -> Vec<u8> {
+    // Only a type that cannot say its length fails here, and none of ours is one.
+    postcard::to_extend(value, vec![VERSION]).unwrap_or_default()
+}
+
+/// From a row of this version.
+pub(crate) fn unrow<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).ok(),
+        Some(_) | None => None,
+    }
+}
+
+pub(crate) fn customer_row(customer: &Customer) -> Vec<u8> {
+    row(customer)
+}
+
+pub(crate) fn customer_key((project, customer): Key) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&project.0.to_be_bytes());
+    key[4..].copy_from_slice(&customer.to_bytes());
+    key
+}
+
+pub(crate) fn read_customer_key(key: &[u8]) -> Option<Key> {
+    let project = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
+    let customer = u128::from_be_bytes(key.get(4..20)?.try_into().ok()?);
+    Some((ProjectNo(project), CustomerId(customer)))
+}
+
+/// Timeline: project, customer, position.
+pub(crate) fn timeline_key(key: Key, position: u64) -> [u8; 28] {
+    let mut bytes = [0; 28];
+    bytes[..20].copy_from_slice(&customer_key(key));
+    bytes[20..].copy_from_slice(&position.to_be_bytes());
+    bytes
+}
+
+/// The position at the end of a key.
+pub(crate) fn last_position(key: &[u8]) -> Option<u64> {
+    let start = key.len().checked_sub(8)?;
+    Some(u64::from_be_bytes(key.get(start..)?.try_into().ok()?))
+}
+
+/// Decisions of an outreach: `o`, project, outreach, position, customer → the gate's number.
+pub(crate) fn decision_key(project: ProjectNo, no: OutreachNo, position: u64) -> [u8; 17] {
+    let mut key = [b'o'; 17];
+    key[1..5].copy_from_slice(&project.0.to_be_bytes());
+    key[5..9].copy_from_slice(&no.0.to_be_bytes());
+    key[9..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+/// Records with decisions of a project: `p`, project, position.
+pub(crate) fn decided_key(project: ProjectNo, position: u64) -> [u8; 13] {
+    let mut key = [b'p'; 13];
+    key[1..5].copy_from_slice(&project.0.to_be_bytes());
+    key[5..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+/// Deliveries: `d`, project, delivery → row.
+pub(crate) fn delivery_key(project: ProjectNo, delivery: DeliveryId) -> [u8; 21] {
+    let mut key = [b'd'; 21];
+    key[1..5].copy_from_slice(&project.0.to_be_bytes());
+    key[5..].copy_from_slice(&delivery.to_bytes());
+    key
+}
+
+/// Deliveries in their order: `i`, project, position, delivery.
+pub(crate) fn delivery_order_key(
+    project: ProjectNo,
+    position: u64,
+    delivery: DeliveryId,
+) -> [u8; 29] {
+    let mut key = [b'i'; 29];
+    key[1..5].copy_from_slice(&project.0.to_be_bytes());
+    key[5..13].copy_from_slice(&position.to_be_bytes());
+    key[13..].copy_from_slice(&delivery.to_bytes());
+    key
+}
+
+/// The position and delivery of an order key.
+pub(crate) fn read_delivery_order_key(key: &[u8]) -> Option<(u64, DeliveryId)> {
+    let position = u64::from_be_bytes(key.get(5..13)?.try_into().ok()?);
+    let delivery = u128::from_be_bytes(key.get(13..29)?.try_into().ok()?);
+    Some((position, DeliveryId(delivery)))
+}
+
+/// Seen ids: partition, id.
+pub(crate) fn seen_key((partition, id): (u8, EventId)) -> [u8; 17] {
+    let mut key = [partition; 17];
+    key[1..].copy_from_slice(&id.to_bytes());
+    key
+}
+
+/// Changes of projects: `c`, position → record.
+pub(crate) fn change_key(position: u64) -> [u8; 9] {
+    let mut key = [b'c'; 9];
+    key[1..].copy_from_slice(&position.to_be_bytes());
+    key
+}

@@ -1,0 +1,170 @@
+//! What the threads of one host share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+
+use engine::customer::Customer;
+use engine::ids::{CustomerId, PARTITIONS, ProjectNo};
+use engine::project::Project;
+use engine::time::Timestamp;
+use store::log::LogReader;
+
+use crate::books::Books;
+use crate::clock::Clock;
+use crate::due::DueQueue;
+use crate::fresh::Layers;
+use crate::limits::MAX_REDIRECTS;
+use crate::locks::{lock, read};
+use crate::open::Sink;
+use crate::partition::{Key, Partition};
+use crate::queue::Queue;
+use crate::record::ProjectRecord;
+
+/// Everything that more than one thread touches. The applier alone writes customers, projects,
+/// layers and books; readers take short locks.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    /// The latest time of a record.
+    pub(crate) latest: AtomicI64,
+    /// Where the latest record lies, durable or not.
+    pub(crate) last_record: AtomicU64,
+    pub(crate) partitions: Vec<RwLock<Partition>>,
+    pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
+    /// All changes of all projects with their positions, for "as it was then".
+    pub(crate) changes: RwLock<Vec<(u64, ProjectRecord)>>,
+    pub(crate) books: RwLock<Books>,
+    pub(crate) layers: Layers,
+    pub(crate) reader: LogReader,
+    pub(crate) due: Mutex<DueQueue>,
+    pub(crate) queue: Queue,
+    pub(crate) sink: Sink,
+    pub(crate) durable: Durable,
+    /// No room on the disk at the latest attempt.
+    pub(crate) full: AtomicBool,
+    fault: Mutex<Option<String>>,
+}
+
+/// The durable end of the log, for whoever waits for it.
+#[derive(Default)]
+pub(crate) struct Durable {
+    position: Mutex<u64>,
+    moved: Condvar,
+    gone: AtomicBool,
+}
+
+impl Durable {
+    pub(crate) fn set(&self, position: u64) {
+        *lock(&self.position) = position;
+        self.moved.notify_all();
+    }
+
+    /// Nothing will become durable any more.
+    pub(crate) fn give_up(&self) {
+        let _held = lock(&self.position);
+        self.gone.store(true, Ordering::Release);
+        self.moved.notify_all();
+    }
+
+    /// Wait until everything before `position` is durable; false when it never will be.
+    pub(crate) fn wait(&self, position: u64) -> bool {
+        let mut durable = lock(&self.position);
+        while *durable < position {
+            if self.gone.load(Ordering::Acquire) {
+                return false;
+            }
+            durable = self.moved.wait(durable).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        true
+    }
+}
+
+/// What [`Shared::new`] is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) layers: Layers,
+    pub(crate) reader: LogReader,
+    pub(crate) queue: Queue,
+    pub(crate) sink: Sink,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Shared {
+        Shared {
+            clock: parts.clock,
+            latest: AtomicI64::new(0),
+            last_record: AtomicU64::new(0),
+            partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
+            projects: RwLock::default(),
+            changes: RwLock::default(),
+            books: RwLock::default(),
+            layers: parts.layers,
+            reader: parts.reader,
+            due: Mutex::default(),
+            queue: parts.queue,
+            sink: parts.sink,
+            durable: Durable::default(),
+            full: AtomicBool::new(false),
+            fault: Mutex::default(),
+        }
+    }
+
+    /// The clock, never before a moment that stands in the log.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().max(Timestamp(self.latest.load(Ordering::Acquire)))
+    }
+
+    pub(crate) fn partition(&self, customer: CustomerId) -> &RwLock<Partition> {
+        // There are as many partitions as `CustomerId::partition` answers.
+        &self.partitions[usize::from(customer.partition())]
+    }
+
+    pub(crate) fn project(&self, no: ProjectNo) -> Option<Arc<Project>> {
+        read(&self.projects).get(&no).cloned()
+    }
+
+    /// Look at a customer under the lock.
+    pub(crate) fn look<T>(&self, key: Key, at: impl FnOnce(&Customer) -> T) -> Option<T> {
+        read(self.partition(key.1)).get(key).map(at)
+    }
+
+    /// Follow the signposts of merged guests. `None`: there is no such customer.
+    pub(crate) fn follow(&self, project: ProjectNo, from: CustomerId) -> Option<CustomerId> {
+        let mut here = from;
+        for _ in 0..MAX_REDIRECTS {
+            match self.look((project, here), |customer| customer.merged_into)? {
+                Some(next) => here = next,
+                None => return Some(here),
+            }
+        }
+        None
+    }
+
+    /// Where facts about this id go: to the customer it was merged into, or to itself.
+    pub(crate) fn home(&self, project: ProjectNo, id: CustomerId) -> CustomerId {
+        let mut here = id;
+        for _ in 0..MAX_REDIRECTS {
+            match self.look((project, here), |customer| customer.merged_into) {
+                Some(Some(next)) => here = next,
+                Some(None) | None => break,
+            }
+        }
+        here
+    }
+
+    /// Stop for good: nothing is accepted and nothing acknowledged any more.
+    pub(crate) fn fail(&self, why: &str) {
+        let mut fault = lock(&self.fault);
+        if fault.is_none() {
+            tracing::error!(why, "the host has stopped");
+            *fault = Some(why.to_owned());
+        }
+        drop(fault);
+        self.durable.give_up();
+        self.queue.stop(why);
+    }
+
+    pub(crate) fn fault(&self) -> Option<String> {
+        lock(&self.fault).clone()
+    }
+}

@@ -1,0 +1,124 @@
+//! The doors through which the rest of the process comes in: submit, wait, and ask how it goes.
+
+use std::sync::mpsc::sync_channel;
+
+use engine::delivery::{Delivery, DeliveryState};
+use engine::ids::{CustomerId, ProjectNo};
+use engine::time::Timestamp;
+
+use crate::command::{Submission, SubmitError};
+use crate::locks::lock;
+use crate::open::Host;
+use crate::queue::{Answer, Answers, Job};
+
+impl Host {
+    /// Submit commands. `answer` is called once, when they are durable or refused, from a thread
+    /// of the host; it must not block.
+    pub fn submit(&self, submission: Submission, answer: Answer) {
+        self.shared.queue.submit(submission, answer);
+    }
+
+    /// Submit commands and wait for the answer.
+    ///
+    /// # Errors
+    /// The host is overloaded, has no room, or has stopped.
+    pub fn submit_and_wait(&self, submission: Submission) -> Answers {
+        let (answer, answered) = sync_channel(1);
+        self.submit(
+            submission,
+            Box::new(move |answers| {
+                // Nobody waits any more only when this thread died.
+                answer.send(answers).unwrap_or(());
+            }),
+        );
+        answered.recv().unwrap_or_else(|_| Err(SubmitError::Stopped(self.stop_reason())))
+    }
+
+    /// The virtual clock was moved: look at the timers again.
+    pub fn clock_moved(&self) {
+        self.shared.queue.nudge();
+    }
+
+    /// Wait until no command waits, no timer is due, no sweep is under way and all is durable.
+    pub fn wait_idle(&self) {
+        self.wait_for(Job::Idle);
+    }
+
+    /// Write a checkpoint and wait for it.
+    pub fn checkpoint(&self) {
+        self.wait_for(Job::Checkpoint);
+    }
+
+    fn wait_for(&self, job: fn(Box<dyn FnOnce() + Send>) -> Job) {
+        let (answer, answered) = sync_channel(1);
+        self.shared.queue.push(job(Box::new(move || answer.send(()).unwrap_or(()))));
+        // An error: the host has stopped, and there is nothing to wait for.
+        answered.recv().unwrap_or(());
+    }
+
+    /// Why the host has stopped by itself, if it has.
+    pub fn fault(&self) -> Option<String> {
+        self.shared.fault()
+    }
+
+    /// Whether the disk was full at the latest attempt to write.
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.full.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    fn stop_reason(&self) -> String {
+        self.fault().unwrap_or_else(|| "the server is shutting down".to_owned())
+    }
+
+    /// The moment now, as the engine sees it.
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    /// The durable end of the log.
+    pub fn position(&self) -> u64 {
+        self.shared.reader.durable()
+    }
+
+    /// Commands and bytes that wait for the applier.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.shared.queue.waiting()
+    }
+
+    /// Deliveries that are due on channels outside, each handed out once until its attempt comes
+    /// back as a fact.
+    pub fn due(&self, limit: usize) -> Vec<(ProjectNo, CustomerId, Delivery)> {
+        let now = self.now();
+        let taken = lock(&self.shared.due).take(now, limit);
+        let mut due = Vec::with_capacity(taken.len());
+        for (at, project, customer, id) in taken {
+            let home = self.shared.home(project, customer);
+            let found = self.shared.look((project, home), |customer| {
+                customer
+                    .deliveries
+                    .get(&id)
+                    .filter(|delivery| {
+                        delivery.state == DeliveryState::Due && delivery.due_at == at
+                    })
+                    .cloned()
+            });
+            match found.flatten() {
+                Some(delivery) => due.push((project, home, delivery)),
+                // It stands elsewhere by now; that change comes here when it is durable.
+                None => lock(&self.shared.due).forget(project, id),
+            }
+        }
+        due
+    }
+
+    /// Whoever took these will not attempt them after all.
+    pub fn put_back(&self, project: ProjectNo, customer: CustomerId, delivery: &Delivery) {
+        let entry = (delivery.due_at, project, customer, delivery.id);
+        lock(&self.shared.due).put_back(entry);
+    }
+
+    /// When [`Host::due`] will have something next.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        lock(&self.shared.due).next()
+    }
+}

@@ -1,0 +1,118 @@
+//! Guests become users, names lead to who they are, and who asks to be forgotten is.
+
+use engine::fact::Fact;
+use engine::ids::CustomerId;
+use host::command::{Command, Refused};
+
+use crate::world::{SHOP, World, both, guest_named, track, user_named};
+
+#[test]
+fn identify_with_both_names_merges_the_guest_for_good() {
+    let world = World::new();
+    world.send(track(guest_named("g"), "looked", "m1")).unwrap();
+    let guest = CustomerId::of_guest(SHOP, "g");
+    world.track("mara", "signed_up", "m2");
+    world.identify(both("mara", "g"), "m3", &[("plan", "pro")]);
+    let check = |world: &World| {
+        let mara = world.user("mara");
+        assert_eq!(world.host.resolve(SHOP, "g"), Some(mara), "by the anonymous id");
+        assert_eq!(world.host.resolve(SHOP, "mara"), Some(mara));
+        assert_eq!(world.host.resolve(SHOP, &guest.to_string()), Some(mara));
+        let customer = world.host.customer(SHOP, guest).unwrap();
+        assert_eq!(customer.user_id.as_deref(), Some("mara"));
+        assert_eq!(customer.merged, [guest]);
+        assert_eq!(customer.series.len(), 3, "looked, signed_up, sessionStarted");
+        let names = world.host.timeline(SHOP, mara, None, 100).unwrap().items;
+        let names: Vec<&str> = names
+            .iter()
+            .filter_map(|entry| match &entry.fact {
+                Fact::Event(event) => Some(event.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(names, ["signed_up", "looked"], "newest first, the guest's too");
+        assert_eq!(world.host.customers(SHOP, None, None, None, 10).len(), 1);
+        assert_eq!(world.host.customer_count(SHOP), 1);
+    };
+    check(&world);
+    let hash = world.host.state_hash();
+    let world = world.reopened();
+    check(&world);
+    let world = world.rebuilt();
+    check(&world);
+    assert_eq!(world.host.state_hash(), hash);
+    let accepted = world.send(track(guest_named("g"), "looked", "m4")).unwrap();
+    assert_eq!(accepted.customer, Some(world.user("mara")), "what follows goes to the user");
+}
+
+#[test]
+fn a_device_that_was_merged_is_not_merged_again() {
+    let world = World::new();
+    world.send(track(guest_named("g"), "looked", "m1")).unwrap();
+    world.identify(both("mara", "g"), "m2", &[]);
+    let accepted = world.send(track(both("ben", "g"), "looked", "m3")).unwrap();
+    assert_eq!(accepted.customer, Some(world.user("ben")));
+    let guest = world.send(track(guest_named("g"), "looked", "m4")).unwrap();
+    assert_eq!(guest.customer, Some(world.user("mara")));
+    assert_eq!(world.host.customer_count(SHOP), 2);
+}
+
+#[test]
+fn track_with_both_names_merges_in_one_record() {
+    let world = World::new();
+    world.send(track(guest_named("g"), "looked", "m1")).unwrap();
+    let before = world.host.position();
+    world.send(track(both("mara", "g"), "bought", "m2")).unwrap();
+    let page = world.host.timeline(SHOP, world.user("mara"), None, 10).unwrap();
+    let at: Vec<u64> = page.items.iter().map(|entry| entry.position).collect();
+    assert_eq!(at.iter().filter(|position| **position == before).count(), 3);
+}
+
+#[test]
+fn aliases_chain() {
+    let world = World::new();
+    world.track("a", "signed_up", "m1");
+    let alias = |from: &str, to: &str| {
+        world.send(Command::Alias {
+            previous: user_named(from),
+            names: user_named(to),
+            message_id: format!("{from}-{to}"),
+        })
+    };
+    alias("a", "b").unwrap();
+    alias("b", "c").unwrap();
+    assert_eq!(world.host.resolve(SHOP, "a"), Some(world.user("c")));
+    assert!(alias("a", "c").unwrap().duplicate, "they are one already");
+    assert!(alias("c", "a").unwrap().duplicate, "and not the other way round");
+    assert!(matches!(alias("nobody", "c"), Err(Refused::NotFound { kind: "customer", .. })));
+    assert_eq!(world.track("a", "bought", "m2").customer, Some(world.user("c")));
+}
+
+#[test]
+fn erasure_leaves_nothing_to_read() {
+    let world = World::new();
+    world.send(track(guest_named("g"), "looked", "m1")).unwrap();
+    world.identify(both("mara", "g"), "m2", &[("email", "mara@example.com")]);
+    world.track("ben", "signed_up", "m3");
+    let mara = world.user("mara");
+    world.host.checkpoint();
+    world.track("mara", "bought", "m4");
+    let empty = |world: &World| {
+        assert_eq!(world.host.resolve(SHOP, "mara"), None);
+        assert_eq!(world.host.resolve(SHOP, "g"), None);
+        assert!(world.host.timeline(SHOP, mara, None, 10).unwrap().items.is_empty());
+        assert_eq!(world.host.customers(SHOP, None, Some("mara"), None, 10).len(), 0);
+        assert_eq!(world.host.customer_count(SHOP), 1);
+    };
+    world.send(Command::Erase { customer: mara }).unwrap();
+    empty(&world);
+    let hash = world.host.state_hash();
+    let world = world.reopened();
+    empty(&world);
+    let world = world.rebuilt();
+    empty(&world);
+    assert_eq!(world.host.state_hash(), hash);
+    assert!(world.track("mara", "bought", "m4").duplicate, "ids are kept");
+    world.track("mara", "bought", "m5");
+    assert_eq!(world.host.timeline(SHOP, mara, None, 10).unwrap().items.len(), 1);
+}

@@ -1,0 +1,12 @@
+//! The host from outside: one binary, one file per promise.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+mod durability;
+mod dedupe;
+mod identity;
+mod overload;
+mod questions;
+mod sending;
+mod launching;

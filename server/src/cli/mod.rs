@@ -1,0 +1,99 @@
+//! The command line: the server itself, its keys, and everything the API does for files and scripts.
+
+mod check;
+mod client;
+mod explain;
+mod export;
+mod import;
+mod keys;
+mod outreach;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Flags};
+
+/// Event-based customer messaging: what happened, to whom, whether we say it, and why not.
+#[derive(Debug, Parser)]
+#[command(name = "tidings", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    #[command(after_help = "Examples:
+  tidings serve
+  tidings serve --data /var/lib/tidings --listen 0.0.0.0:8080 --base-url https://messages.example.com
+  TIDINGS_EMAIL__TRANSPORT=smtp TIDINGS_EMAIL__HOST=mail.example.com tidings serve
+
+On an empty data folder the project `main` is made, and its keys are printed, once.")]
+    Serve {
+        /// Print the effective settings, secrets masked, and stop.
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// List, make and revoke the keys of the API.
+    Keys(keys::Keys),
+    /// Verify the log of a data folder, from the first record to the last.
+    #[command(after_help = "Examples:
+  tidings check
+  tidings check --data /var/lib/tidings
+
+Stop the server first, or check a copy: one process per data folder.")]
+    Check,
+    /// Why a customer did, or did not, get an outreach.
+    Explain(explain::Explain),
+    /// Outreaches as files: see what would change, apply it, fetch what there is.
+    Outreach(outreach::Outreach),
+    /// Send customers or events from a file.
+    Import(import::Import),
+    /// Write everything known about customers, one JSON object per line.
+    Export(export::Export),
+}
+
+impl Cli {
+    /// Do what the command line says.
+    ///
+    /// # Errors
+    /// Whatever stood in the way, in words.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve { print_config } => {
+                let config = Config::load(&self.flags)?;
+                if print_config {
+                    print!("{}", config.shown());
+                    return Ok(());
+                }
+                runtime()?.block_on(crate::serve::serve(config))
+            }
+            Command::Keys(command) => command.run(&Config::load(&self.flags)?),
+            Command::Check => check::run(&Config::load(&self.flags)?),
+            Command::Explain(command) => runtime()?.block_on(command.run()),
+            Command::Outreach(command) => runtime()?.block_on(command.run()),
+            Command::Import(command) => runtime()?.block_on(command.run()),
+            Command::Export(command) => runtime()?.block_on(command.run()),
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // Templates render on these threads and may nest; 2 MiB is what the renderer asks for at least.
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(4 * 1024 * 1024)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

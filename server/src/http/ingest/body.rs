@@ -1,0 +1,41 @@
+//! Reading a body of unknown size: compressed or not, never more than the limit.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
+use tokio_stream::StreamExt as _;
+
+use crate::http::error::{ApiError, Code};
+use crate::limits;
+
+/// The body after decompression. What is beyond the limit is never unpacked.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    read_at_most(headers, body, limits::BATCH_BYTES, Code::BatchTooLarge).await
+}
+
+/// The body, refused with `code` when it is larger than `limit`.
+pub(crate) async fn read_at_most(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    code: Code,
+) -> Result<Vec<u8>, ApiError> {
+    // The decompressing layer takes the header away from what it can read.
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|name| *name != "identity") {
+        let detail = format!("{encoding:?} is not read here; send gzip or no encoding");
+        return Err(ApiError::new(Code::UnsupportedEncoding, detail));
+    }
+    let mut bytes = Vec::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::new(Code::InvalidGzip, format!("the body cannot be read: {error}"))
+        })?;
+        if bytes.len() + chunk.len() > limit {
+            let detail = format!("the body has more than {} KB", limit / 1024);
+            return Err(ApiError::new(code, detail));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

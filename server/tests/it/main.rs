@@ -1,0 +1,16 @@
+//! The server from outside: every test starts one on a port of its own with an empty data folder
+//! and talks real HTTP to it. The files mirror the addresses.
+
+mod support;
+
+mod auth;
+mod cli;
+mod customers;
+mod deliveries;
+mod docs;
+mod inbox;
+mod ingest;
+mod outreaches;
+mod projects;
+mod restart;
+mod unsubscribe;

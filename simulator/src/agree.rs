@@ -1,0 +1,114 @@
+//! The engine and the reference model live the same world and must say the same.
+//!
+//! The engine runs in memory, without host, log or channels: a map of customers, a list of facts
+//! for the history, and a clock that stops at every moment the engine asks for. A message outside
+//! the browser counts as handed over at the moment it is due, as in the model.
+
+mod stage;
+
+use crate::model::coverage::Coverage;
+use crate::model::verdict::Verdict;
+use crate::worlds::{self, Act, World};
+use stage::Stage;
+
+/// Where engine and model say different things.
+#[derive(Debug)]
+pub struct Disagreement {
+    /// The world.
+    pub seed: u64,
+    /// Which of its steps.
+    pub step: usize,
+    /// What happens in it.
+    pub act: String,
+    /// What the model says and the engine does not.
+    pub model: Vec<Verdict>,
+    /// What the engine says.
+    pub engine: Vec<Verdict>,
+}
+
+/// Live the world of a seed twice. The coverage is the model's.
+///
+/// # Errors
+/// The first step after which the two differ.
+pub fn agree(seed: u64) -> Result<Coverage, Box<Disagreement>> {
+    let world = worlds::world(seed);
+    let played = worlds::play(&world);
+    let engine = live(&world);
+    for (step, (model, engine)) in played.verdicts.into_iter().zip(engine).enumerate() {
+        let (model, engine) = (sorted(model), sorted(engine));
+        if model != engine {
+            let act = world.steps.get(step).map(|step| format!("{step:?}")).unwrap_or_default();
+            return Err(Box::new(Disagreement { seed, step, act, model, engine }));
+        }
+    }
+    Ok(played.coverage)
+}
+
+/// Nothing is promised across customers, so verdicts are compared customer by customer.
+fn sorted(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    verdicts.sort_by_key(|verdict| (verdict.at, verdict.customer));
+    verdicts
+}
+
+fn live(world: &World) -> Vec<Vec<Verdict>> {
+    let mut stage = Stage::new(world);
+    let mut verdicts = Vec::with_capacity(world.steps.len());
+    for step in &world.steps {
+        stage.advance(step.now);
+        match &step.act {
+            Act::Accept(input) => stage.accept(input),
+            Act::SetStatus { id, status } => stage.set_status(id, *status),
+            Act::Save { id, definition } => stage.save(id, definition),
+            Act::Launch { id } => stage.launch(id),
+            Act::Advance => {}
+        }
+        stage.hand_over();
+        verdicts.push(stage.take());
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many worlds the ordinary run lives; `TIDINGS_WORLDS` changes it.
+    fn worlds() -> u64 {
+        std::env::var("TIDINGS_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+    }
+
+    #[test]
+    fn the_engine_agrees_with_the_model() {
+        let first: u64 =
+            std::env::var("TIDINGS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let next = std::sync::atomic::AtomicU64::new(first);
+        let last = first + worlds();
+        let work = || {
+            let mut coverage = Coverage::default();
+            loop {
+                let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if seed >= last {
+                    return coverage;
+                }
+                match agree(seed) {
+                    Ok(seen) => coverage.add(&seen),
+                    Err(difference) => panic!(
+                        "world {} step {}: {}\nmodel  {:#?}\nengine {:#?}",
+                        difference.seed,
+                        difference.step,
+                        difference.act,
+                        difference.model,
+                        difference.engine
+                    ),
+                }
+            }
+        };
+        let coverage = std::thread::scope(|scope| {
+            let other = scope.spawn(work);
+            let mut coverage = work();
+            coverage.add(&other.join().unwrap());
+            coverage
+        });
+        println!("{} worlds, 0 differences\n{coverage}", worlds());
+    }
+}

@@ -1,0 +1,386 @@
+//! What triggers, what withdraws, and what is written down about it.
+
+use engine::ids::CustomerId;
+use engine::outreach::content::OutreachType;
+use engine::outreach::definition::{CancelEvent, Definition, Frequency, Span, Trigger};
+use engine::project::Status;
+use serde_json::json;
+
+use super::clock::{self, Ms};
+use super::gates::{self, Question, Stage};
+use super::history::{Event, Grant, GrantState, Source, What};
+use super::scene::{Scene, kind};
+use super::verdict::{Outcome, Skip, Verdict};
+use super::{Model, ReceiptKind, event_name};
+
+/// A claim as a merge compares it: its place, its outreach, its key, whether it waits.
+type Claim = (usize, String, Option<String>, bool);
+
+/// Why an outreach is asked.
+#[derive(Clone, Copy, Default)]
+struct Occasion {
+    /// The place of the event.
+    event: Option<usize>,
+    /// When the trigger happened, when not now.
+    at: Option<Ms>,
+    /// The number of the launch.
+    launch: Option<u32>,
+}
+
+impl Model {
+    /// The customer at a moment, with nothing triggering.
+    pub(super) fn scene(&self, customer: CustomerId, now: Ms) -> Scene<'_> {
+        let zone = self.zone_of(customer);
+        Scene {
+            model: self,
+            customer,
+            now,
+            zone,
+            trigger: None,
+            this: None,
+            own: None,
+            event: None,
+        }
+    }
+
+    /// Something a client says the customer did; a session may begin with it.
+    pub(super) fn take_track(
+        &mut self,
+        customer: CustomerId,
+        now: Ms,
+        event: &Event,
+    ) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        let timeout = Ms::from(self.settings.session_timeout_minutes) * 60_000;
+        let last = self.history.last_seen(customer);
+        if !event.historical && last.is_none_or(|last| event.at - last >= timeout) {
+            let session = Event {
+                name: event_name("sessionStarted"),
+                at: event.at,
+                properties: json!({}),
+                historical: false,
+                source: Source::Session,
+            };
+            verdicts.extend(self.happen(customer, now, &session));
+        }
+        verdicts.extend(self.happen(customer, now, event));
+        verdicts
+    }
+
+    /// Something came back; it counts as an event of the customer.
+    pub(super) fn take_receipt(
+        &mut self,
+        customer: CustomerId,
+        now: Ms,
+        outreach: &str,
+        kind: ReceiptKind,
+        at: Ms,
+    ) -> Vec<Verdict> {
+        let sent = self.history.grants_of(customer).filter(|(_, grant)| {
+            grant.outreach == outreach && grant.state == GrantState::Standing && grant.due_at <= now
+        });
+        let Some((place, grant)) = sent.last() else {
+            return Vec::new();
+        };
+        let outreach_type = grant.outreach_type();
+        let topic = match &grant.definition.content {
+            engine::outreach::content::Content::Email { topic, .. } => topic.clone(),
+            _ => String::new(),
+        };
+        let what = What::Receipt { outreach: outreach.to_owned(), grant: place, kind, at };
+        self.history.push(customer, now, what);
+        let channel = outreach_type.name();
+        let name = match kind {
+            ReceiptKind::Displayed => "outreach.displayed",
+            ReceiptKind::Clicked => "outreach.clicked",
+            ReceiptKind::Dismissed => "outreach.dismissed",
+            ReceiptKind::Answered => answered(outreach_type),
+            ReceiptKind::Bounced | ReceiptKind::Complained => {
+                let attribute = gates::address_attribute(outreach_type);
+                let address = attribute.and_then(|key| self.history.text(customer, key));
+                if let Some(address) = address {
+                    self.history.push(customer, now, What::Suppress { channel, address });
+                }
+                return Vec::new();
+            }
+            ReceiptKind::Unsubscribed => {
+                let key = if topic.is_empty() {
+                    channel.to_owned()
+                } else {
+                    format!("{channel}/{topic}")
+                };
+                self.history.push(customer, now, What::Consent { key, allowed: false });
+                return Vec::new();
+            }
+        };
+        let event = Event {
+            name: event_name(name),
+            at,
+            properties: json!({ "outreach": outreach }),
+            historical: false,
+            source: Source::Delivery(outreach.to_owned()),
+        };
+        self.happen(customer, now, &event)
+    }
+
+    /// An event is written down first; then it withdraws, then it triggers.
+    fn happen(&mut self, customer: CustomerId, now: Ms, event: &Event) -> Vec<Verdict> {
+        let place = self.history.push(customer, now, What::Event(event.clone()));
+        let mut verdicts = self.withdraw(customer, now, event);
+        let late = Ms::from(self.settings.late_after_hours) * 3_600_000;
+        if event.historical || event.at < now - late {
+            return verdicts;
+        }
+        for index in self.in_order() {
+            let Some(line) = self.outreaches.get(index) else { continue };
+            let Some(definition) = &line.published else { continue };
+            let Trigger::Event { event: name, conditions, .. } = &definition.trigger else {
+                continue;
+            };
+            let caused =
+                matches!(&event.source, Source::Delivery(outreach) if *outreach == line.id);
+            let since_live = line.live_since.is_some_and(|since| event.at >= since);
+            if !line.is_judged() || caused || !since_live || event_name(name) != event.name {
+                continue;
+            }
+            let scene = self.scene(customer, now);
+            let fires = scene.event_meets(event, conditions.as_ref());
+            self.note("trigger event", fires);
+            if fires {
+                let occasion = Occasion { event: Some(place), at: Some(event.at), launch: None };
+                verdicts.extend(self.decide(index, customer, now, occasion));
+            }
+        }
+        verdicts
+    }
+
+    /// What waits and names this event is withdrawn, when the event happened after the trigger.
+    fn withdraw(&mut self, customer: CustomerId, now: Ms, event: &Event) -> Vec<Verdict> {
+        let mut waiting: Vec<(usize, Grant)> = Vec::new();
+        for index in self.in_order() {
+            let Some(line) = self.outreaches.get(index) else { continue };
+            let grants = self.history.grants_of(customer).filter(|(_, grant)| {
+                grant.outreach == line.id && grant.state == GrantState::Waiting
+            });
+            waiting.extend(grants.map(|(place, grant)| (place, grant.clone())));
+        }
+        let mut verdicts = Vec::new();
+        for (place, grant) in waiting {
+            let scene = self.scene(customer, now);
+            let cancels = cancel_events(&grant.definition).iter().any(|cancel| {
+                event_name(&cancel.event) == event.name
+                    && event.at >= grant.triggered_at
+                    && scene.event_meets(event, cancel.conditions.as_ref())
+            });
+            self.note("cancel event", cancels);
+            if cancels {
+                verdicts.extend(self.cancel(place, customer, now, Skip::CancelledByEvent));
+            }
+        }
+        verdicts
+    }
+
+    /// Take a waiting message and its claim back.
+    pub(super) fn cancel(
+        &mut self,
+        place: usize,
+        customer: CustomerId,
+        now: Ms,
+        skip: Skip,
+    ) -> Option<Verdict> {
+        self.note(&format!("cancelled {}", skip.code()), true);
+        let outreach = self.release(place)?;
+        Some(Verdict { outreach, customer, at: now, outcome: Outcome::Cancelled(skip) })
+    }
+
+    /// A claim is no longer in force; the answer is its outreach.
+    pub(super) fn release(&mut self, place: usize) -> Option<String> {
+        let grant = self.history.grants.get_mut(place)?;
+        grant.state = GrantState::Released;
+        Some(grant.outreach.clone())
+    }
+
+    /// Attributes were written: every property trigger is asked.
+    pub(super) fn judge_properties(&mut self, customer: CustomerId, now: Ms) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for index in self.in_order() {
+            verdicts.extend(self.judge_property(index, customer, now));
+        }
+        verdicts
+    }
+
+    /// Does a property trigger want this customer now?
+    pub(super) fn judge_property(
+        &mut self,
+        index: usize,
+        customer: CustomerId,
+        now: Ms,
+    ) -> Option<Verdict> {
+        let line = self.outreaches.get(index)?;
+        let (condition, _) = line.property_trigger()?;
+        if !line.is_judged() {
+            return None;
+        }
+        let matches = self.scene(customer, now).admits(Some(condition));
+        self.note("trigger user_property", matches);
+        let outreach = line.id.clone();
+        let excluded = self.history.excluded(customer, &outreach);
+        if !matches {
+            if excluded {
+                self.history.push(customer, now, What::Readmit { outreach });
+            }
+            return None;
+        }
+        let granted = self
+            .history
+            .grants_of(customer)
+            .any(|(_, grant)| grant.outreach == outreach && grant.in_force());
+        self.note("property trigger excluded", excluded);
+        if excluded || granted {
+            return None;
+        }
+        self.decide(index, customer, now, Occasion::default())
+    }
+
+    /// A property trigger begins: those who already match are due, or passed over.
+    pub(super) fn go_live(&mut self, index: usize, now: Ms) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for customer in self.history.customers() {
+            let Some(line) = self.outreaches.get(index) else { break };
+            let Some((condition, include_current)) = line.property_trigger() else { break };
+            let outreach = line.id.clone();
+            if !include_current && self.scene(customer, now).admits(Some(condition)) {
+                self.history.push(customer, now, What::Exclude { outreach });
+                continue;
+            }
+            verdicts.extend(self.judge_property(index, customer, now));
+        }
+        verdicts
+    }
+
+    /// One snapshot of those who match, and each of them is asked once.
+    pub(super) fn launch_one_off(&mut self, index: usize, now: Ms) -> Vec<Verdict> {
+        let Some(line) = self.outreaches.get_mut(index) else { return Vec::new() };
+        let Some(definition) = line.published.clone() else { return Vec::new() };
+        if line.status != Status::Live || !matches!(definition.trigger, Trigger::OneOff { .. }) {
+            return Vec::new();
+        }
+        line.launches += 1;
+        let launch = Some(line.launches);
+        let id = line.id.clone();
+        let mut snapshot = self.history.customers();
+        snapshot.retain(|customer| {
+            let scene = Scene { this: Some(&id), ..self.scene(*customer, now) };
+            let member = scene.admits(definition.audience.filter());
+            self.note("trigger one_off", member);
+            member
+        });
+        let occasion = Occasion { event: None, at: None, launch };
+        let asked = snapshot.into_iter();
+        asked.filter_map(|customer| self.decide(index, customer, now, occasion)).collect()
+    }
+
+    /// All gates; a send gives the claim.
+    fn decide(
+        &mut self,
+        index: usize,
+        customer: CustomerId,
+        now: Ms,
+        occasion: Occasion,
+    ) -> Option<Verdict> {
+        let line = self.outreaches.get(index)?;
+        let definition = line.published.clone()?;
+        let outreach = line.id.clone();
+        let delay = delay_of(&definition);
+        let scene = self.scene(customer, now);
+        let zone = scene.zone.clone();
+        let question = Question {
+            outreach: &line.id,
+            status: line.status,
+            definition: &definition,
+            scene: Scene { trigger: occasion.event, this: Some(&line.id), ..scene },
+            stage: if delay.is_some() { Stage::Early } else { Stage::Now },
+            launch: occasion.launch,
+        };
+        let answer = question.answer();
+        let key = match definition.frequency {
+            Frequency::EveryTime if occasion.launch.is_none() => {
+                occasion.event.map(|place| format!("event {place}"))
+            }
+            _ => question.key(),
+        };
+        self.note("decision sends", answer.is_ok());
+        let outcome = match answer {
+            Err(skip) => {
+                self.note(&format!("refused {}", skip.code()), true);
+                Outcome::Skip(skip)
+            }
+            Ok(leaves) => {
+                let wanted = delay.map_or(now, |delay| clock::span_after(now, delay, &zone));
+                let due_at = if delay.is_some() { wanted } else { leaves };
+                self.note(&format!("sends by {}", kind(&definition.content)), true);
+                self.note("send is held by the hour", due_at != wanted);
+                self.note("send waits for a delay", delay.is_some());
+                let life = life_of(&definition, self.settings.in_app_expiry_days);
+                self.history.grants.push(Grant {
+                    outreach: outreach.clone(),
+                    customer,
+                    at: now,
+                    key,
+                    trigger: occasion.event,
+                    triggered_at: occasion.at.unwrap_or(now),
+                    due_at,
+                    expires_at: life.map(|life| clock::span_after(wanted, life, &zone)),
+                    state: if delay.is_some() { GrantState::Waiting } else { GrantState::Standing },
+                    definition,
+                });
+                Outcome::Send { due_at, waiting: delay.is_some() }
+            }
+        };
+        Some(Verdict { outreach, customer, at: now, outcome })
+    }
+
+    /// The claims in force of one customer that only one of two merged people may keep.
+    pub(super) fn open_claims(&self, customer: CustomerId) -> Vec<Claim> {
+        let grants = self.history.grants_of(customer).filter(|(_, grant)| {
+            let single = grant.key.is_some() || grant.definition.frequency == Frequency::Once;
+            grant.in_force() && single
+        });
+        grants
+            .map(|(place, grant)| {
+                let waits = grant.state == GrantState::Waiting;
+                (place, grant.outreach.clone(), grant.key.clone(), waits)
+            })
+            .collect()
+    }
+}
+
+fn answered(outreach_type: OutreachType) -> &'static str {
+    match outreach_type {
+        OutreachType::Survey => "survey.answered",
+        OutreachType::Tour => "tour.completed",
+        OutreachType::Checklist => "checklist.completed",
+        _ => "outreach.answered",
+    }
+}
+
+fn delay_of(definition: &Definition) -> Option<Span> {
+    match &definition.trigger {
+        Trigger::Event { delay, .. } | Trigger::UserProperty { delay, .. } => *delay,
+        Trigger::OneOff { .. } => None,
+    }
+}
+
+fn cancel_events(definition: &Definition) -> &[CancelEvent] {
+    match &definition.trigger {
+        Trigger::Event { cancel_on, .. } | Trigger::UserProperty { cancel_on, .. } => cancel_on,
+        Trigger::OneOff { .. } => &[],
+    }
+}
+
+/// How long a message stays worth showing.
+fn life_of(definition: &Definition, in_app_days: u32) -> Option<Span> {
+    let in_app = Span { amount: in_app_days, unit: engine::outreach::definition::Unit::Days };
+    let default = definition.content.outreach_type().is_in_app().then_some(in_app);
+    definition.expires_after.or(default)
+}
