@@ -16,6 +16,7 @@ cargo ci                     everything that must pass: format, tidy, lints, tes
 cargo demo [--debug] [ARGS]  build the server and run its demo; ARGS go to `tidings demo`
 cargo dev [ARGS]             the same, as a debug build
 cargo xtask tidy [--record]  the rules of the house; --record notes today's exceptions
+cargo xtask needs            fetch what the tests need besides Rust
 cargo xtask journey          only the journey, against a debug build";
 
 fn main() -> ExitCode {
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     };
     let done = match chore {
         "ci" => ci::everything(),
+        "needs" => needs::install().map(|()| true),
         "journey" => ci::journey_alone(),
         "demo" => demo::run(rest, demo::Build::Release),
         "dev" => demo::run(rest, demo::Build::Debug),

@@ -14,8 +14,7 @@ pub(crate) fn check(files: &[Source]) -> Vec<Fault> {
         if file.bytes > FILE_BYTES {
             faults.push(format!("{}: {} bytes; at most 1 MiB", file.path, file.bytes));
         }
-        if file.is_rust() && !file.path.ends_with("/tests.rs") && !begins_with_an_essay(&file.text)
-        {
+        if file.is_rust() && !file.is_test() && !begins_with_an_essay(&file.text) {
             faults
                 .push(format!("{}: a module begins with `//!` and says what it is for", file.path));
         }

@@ -7,7 +7,6 @@ use super::sources::Source;
 /// The word, and what to say instead.
 const BANNED: &[(&str, &str)] = &[
     ("campaign", "outreach"),
-    ("subscriber", "customer"),
     ("contact", "customer"),
     ("cohort", "segment"),
     ("blocklist", "suppression"),
