@@ -5,6 +5,7 @@
 
 mod documents;
 mod edges;
+mod purity;
 mod size;
 mod sources;
 mod text;
@@ -44,6 +45,7 @@ pub(crate) fn faults() -> anyhow::Result<Vec<Fault>> {
     let mut faults = size::check(&files)?;
     faults.extend(words::check(&files));
     faults.extend(text::check(&files));
+    faults.extend(purity::check(&files));
     faults.extend(documents::check(&files));
     faults.extend(edges::check()?);
     Ok(faults)
