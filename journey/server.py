@@ -1,6 +1,7 @@
 """The server as a process, and its REST API."""
 
 import base64
+import ctypes
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import urllib.parse
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the journey's own secret").decode()
 
 
+LIBC = ctypes.CDLL(None)
 # Mail programs offer one click only for https, so the server believes that it is behind a proxy.
 PUBLIC_URL = "https://messages.shop.example"
 
@@ -81,7 +83,7 @@ allow_http = true
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean(), preexec_fn=end_with_us,
             )
         self.wait_until_it_listens()
         if self.secret is None:
@@ -172,6 +174,12 @@ allow_http = true
 
     def batch(self, items):
         return self.ask("POST", "/v1/batch", {"batch": items}, key=self.public)
+
+
+def end_with_us():
+    """Let the kernel end the server when the journey ends, however that ends."""
+    set_parent_death_signal = 1
+    LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def clean():

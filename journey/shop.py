@@ -1,5 +1,6 @@
 """5,000 real purchases through the official client: what is stored, who is written to, and why not."""
 
+import collections
 import json
 import pathlib
 import subprocess
@@ -45,6 +46,7 @@ def walk(checks, server, post, receiver, data):
     look_at_mails(checks, server, post, mails)
     look_at_webhooks(checks, server, receiver)
     look_at_reasons(checks, server, data)
+    count_audience(checks, server, people, data)
     unsubscribe(checks, server, mails)
     show_survey(checks, server)
 
@@ -171,6 +173,19 @@ def look_at_reasons(checks, server, data):
 def refusing(answer):
     """The first gate that refuses."""
     return next((gate["gate"] for gate in answer["gates"] if gate["verdict"].startswith("refuse")), None)
+
+
+def count_audience(checks, server, people, data):
+    """A count before anything is sent: customers on the plan pro with two orders of 25 or more."""
+    larger = collections.Counter(p["customer"] for p in data if p["total"] >= 25)
+    expected = sum(is_pro(name) and larger[name] >= 2 for name in people)
+    answer = server.ask("POST", "/api/v1/audience/estimate", {"filter": {"kind": "all", "conditions": [
+        {"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}},
+        {"kind": "event", "event": "Order Completed",
+         "test": {"kind": "count", "count": {"kind": "at_least", "n": 2}},
+         "where": {"kind": "property", "property": "total", "test": {"kind": "at_least", "value": 25}}},
+    ]}})
+    checks.equal("customers an audience counts, computed from the data", answer["matched"], expected)
 
 
 def unsubscribe(checks, server, mails):
