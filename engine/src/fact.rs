@@ -63,6 +63,8 @@ pub enum Fact {
     Attempted {
         /// Which delivery.
         delivery: DeliveryId,
+        /// Of which outreach.
+        outreach: OutreachNo,
         /// How.
         outcome: AttemptOutcome,
     },

@@ -62,6 +62,9 @@ impl Cutter {
 
     /// Cut when it is time.
     pub(crate) fn turn(&mut self, shared: &Shared, end: u64) {
+        if !self.asked.is_empty() && shared.state_fault().is_some() {
+            self.asked.drain(..).for_each(|answer| answer());
+        }
         if self.busy.load(Ordering::Acquire) {
             return;
         }
@@ -83,10 +86,11 @@ impl Cutter {
     /// The one before the end: waits for whatever is under way. The writing itself is waited for
     /// by whoever joins the thread.
     pub(crate) fn last(&mut self, shared: &Shared, end: u64) {
-        while self.busy.load(Ordering::Acquire) && shared.fault().is_none() {
+        let goes_on = || shared.fault().is_none() && shared.state_fault().is_none();
+        while self.busy.load(Ordering::Acquire) && goes_on() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if end != self.position && shared.fault().is_none() {
+        if end != self.position && goes_on() {
             self.cut(shared, end);
         }
     }
@@ -131,7 +135,9 @@ pub(crate) fn run(shared: &Arc<Shared>, cuts: &Receiver<Cut>, busy: &AtomicBool)
                 answers.into_iter().for_each(|answer| answer());
             }
             Err(why) => {
-                shared.fail(&why);
+                // What was sealed stays in memory, where readers find it.
+                shared.fail_state(&why);
+                shared.queue.nudge();
                 return;
             }
         }

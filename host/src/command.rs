@@ -175,7 +175,8 @@ pub enum SubmitError {
         /// When to try again.
         retry_after_seconds: u32,
     },
-    /// No room on the disk.
+    /// No room on the disk. Commands before the one that found none have happened; sent again they
+    /// are duplicates.
     #[error("the disk is full; nothing is accepted until there is room")]
     DiskFull,
     /// The host has stopped, after a fault or a shutdown.

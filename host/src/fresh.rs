@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
 use store::state::{Batch, Keyspace, Order, State, StateError};
 
+use crate::limits::POSITIONS_PER_ROW;
 use crate::locks::{read, write};
 use crate::partition::Key;
 use crate::rows::{self, DeliveryRow};
@@ -92,7 +93,7 @@ impl Layers {
             (found.collect::<Vec<u64>>(), inner.erased_at(key))
         };
         let (from, to) = (rows::timeline_key(key, 0), rows::timeline_key(key, before));
-        self.add_stored(Keyspace::Timeline, &from, &to, limit, &mut found)?;
+        self.add_stored(Keyspace::Timeline, (&from, &to), before, limit, &mut found)?;
         found.retain(|position| after.is_none_or(|after| *position > after));
         Ok(found)
     }
@@ -116,7 +117,7 @@ impl Layers {
         };
         let from = rows::decision_key(project, no, 0);
         let to = rows::decision_key(project, no, before);
-        self.add_stored(Keyspace::Decisions, &from, &to, limit, &mut found)?;
+        self.add_stored(Keyspace::Decisions, (&from, &to), before, limit, &mut found)?;
         Ok(found)
     }
 
@@ -138,7 +139,7 @@ impl Layers {
             found.collect()
         };
         let (from, to) = (rows::decided_key(project, 0), rows::decided_key(project, before));
-        self.add_stored(Keyspace::Decisions, &from, &to, limit, &mut found)?;
+        self.add_stored(Keyspace::Decisions, (&from, &to), before, limit, &mut found)?;
         Ok(found)
     }
 
@@ -166,17 +167,19 @@ impl Layers {
         }
         // What is no older was found above already: its checkpoint was written meanwhile.
         let oldest = found.last().map(|(position, _)| *position);
-        let from = rows::delivery_order_key(project, 0, least);
-        let to = rows::delivery_order_key(project, before, least);
+        let from = rows::delivery_order_key(project, 0);
+        let to = rows::delivery_order_key(project, before);
         for row in self.state.range(Keyspace::Deliveries, &from..&to, Order::Reverse) {
-            let Some((position, id)) = rows::read_delivery_order_key(&row?.0) else { continue };
-            if oldest.is_some_and(|oldest| position >= oldest) {
-                continue;
+            let row = rows::unrow::<Vec<(u64, DeliveryId)>>(&row?.1).unwrap_or_default();
+            for (position, id) in row.into_iter().rev() {
+                if position >= before || oldest.is_some_and(|oldest| position >= oldest) {
+                    continue;
+                }
+                if is_full(&found, position, limit) {
+                    return Ok(found);
+                }
+                found.push((position, id));
             }
-            if is_full(&found, position, limit) {
-                break;
-            }
-            found.push((position, id));
         }
         Ok(found)
     }
@@ -205,16 +208,52 @@ impl Layers {
         Ok(bytes.and_then(|bytes| rows::unrow(&bytes)))
     }
 
-    /// Whether a customer was erased at or after a position.
-    pub(crate) fn is_erased(&self, key: Key, position: u64) -> bool {
-        read(&self.inner).erased_at(key).is_some_and(|at| position <= at)
+    /// The keys of a customer's timeline, written or about to be, for their erasure.
+    pub(crate) fn timeline_rows(&self, key: Key, end: u64) -> Result<Vec<Vec<u8>>, StateError> {
+        let mut keys = Vec::new();
+        if let Some(sealed) = &read(&self.inner).sealed {
+            let own = (key.0, key.1, 0)..(key.0, key.1, end);
+            let own = sealed.timeline.range(own).map(|(no, id, position)| ((*no, *id), *position));
+            for (_, chunk) in chunks(own) {
+                keys.push(rows::timeline_key(key, first(&chunk)).to_vec());
+            }
+        }
+        let (from, to) = (rows::timeline_key(key, 0), rows::timeline_key(key, end));
+        for row in self.state.range(Keyspace::Timeline, &from..&to, Order::Forward) {
+            keys.push(row?.0.to_vec());
+        }
+        Ok(keys)
+    }
+
+    /// Whether a record is (still) part of a customer's timeline; erasure takes it out.
+    pub(crate) fn has(&self, key: Key, position: u64) -> Result<bool, StateError> {
+        {
+            let inner = read(&self.inner);
+            if inner.erased_at(key).is_some_and(|at| position <= at) {
+                return Ok(false);
+            }
+            let (project, customer) = key;
+            if inner.layers().any(|fresh| fresh.timeline.contains(&(project, customer, position))) {
+                return Ok(true);
+            }
+        }
+        let from = rows::timeline_key(key, 0);
+        let to = rows::timeline_key(key, position.saturating_add(1));
+        match self.state.range(Keyspace::Timeline, &from..&to, Order::Reverse).next() {
+            Some(row) => {
+                let (key, row) = row?;
+                let positions = rows::read_positions(&key, &row).unwrap_or_default();
+                Ok(positions.binary_search(&position).is_ok())
+            }
+            None => Ok(false),
+        }
     }
 
     fn add_stored(
         &self,
         keyspace: Keyspace,
-        from: &[u8],
-        to: &[u8],
+        (from, to): (&[u8], &[u8]),
+        before: u64,
         limit: usize,
         found: &mut Vec<u64>,
     ) -> Result<(), StateError> {
@@ -222,13 +261,16 @@ impl Layers {
             return Ok(());
         }
         for row in self.state.range(keyspace, from..to, Order::Reverse) {
-            let Some(position) = rows::last_position(&row?.0) else { continue };
-            // What is no older was found above already: its checkpoint was written meanwhile.
-            if found.last().is_none_or(|last| position < *last) {
-                found.push(position);
-            }
-            if found.len() >= limit {
-                break;
+            let (key, row) = row?;
+            let positions = rows::read_positions(&key, &row).unwrap_or_default();
+            for position in positions.into_iter().rev() {
+                // What is no older was found above already: its checkpoint was written meanwhile.
+                if position < before && found.last().is_none_or(|last| position < *last) {
+                    found.push(position);
+                }
+                if found.len() >= limit {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -257,24 +299,25 @@ impl Inner {
 impl Fresh {
     /// Add everything to a batch.
     pub(crate) fn put(&self, batch: &mut Batch) {
-        for (project, customer, position) in &self.timeline {
-            let key = rows::timeline_key((*project, *customer), *position);
-            batch.put(Keyspace::Timeline, &key, &[]);
+        let timeline = self.timeline.iter().map(|(no, id, position)| ((*no, *id), *position));
+        for (key, chunk) in chunks(timeline) {
+            let first = rows::timeline_key(key, first(&chunk));
+            batch.put(Keyspace::Timeline, &first, &rows::positions_row(&chunk));
         }
-        for (project, no, position) in &self.decisions {
-            batch.put(Keyspace::Decisions, &rows::decision_key(*project, *no, *position), &[]);
+        let decisions = self.decisions.iter().map(|(no, out, position)| ((*no, *out), *position));
+        for ((project, no), chunk) in chunks(decisions) {
+            let first = rows::decision_key(project, no, first(&chunk));
+            batch.put(Keyspace::Decisions, &first, &rows::positions_row(&chunk));
         }
-        for (project, position) in &self.decided {
-            batch.put(Keyspace::Decisions, &rows::decided_key(*project, *position), &[]);
+        for (project, chunk) in chunks(self.decided.iter().copied()) {
+            let first = rows::decided_key(project, first(&chunk));
+            batch.put(Keyspace::Decisions, &first, &rows::positions_row(&chunk));
         }
         for ((project, id), row) in &self.deliveries {
             let key = rows::delivery_key(*project, *id);
             batch.put(Keyspace::Deliveries, &key, &rows::row(row));
         }
-        for (project, position, id) in &self.delivery_order {
-            let key = rows::delivery_order_key(*project, *position, *id);
-            batch.put(Keyspace::Deliveries, &key, &[]);
-        }
+        self.put_delivery_order(batch);
         for id in &self.seen {
             batch.put(Keyspace::Seen, &rows::seen_key(*id), &[]);
         }
@@ -285,4 +328,47 @@ impl Fresh {
             batch.delete(*keyspace, key);
         }
     }
+    fn put_delivery_order(&self, batch: &mut Batch) {
+        let mut chunk: Vec<(u64, DeliveryId)> = Vec::new();
+        let mut of = ProjectNo(0);
+        for (project, position, id) in &self.delivery_order {
+            let full = is_full(&chunk, *position, POSITIONS_PER_ROW);
+            if (full || *project != of) && !chunk.is_empty() {
+                put_order(batch, of, &chunk);
+                chunk.clear();
+            }
+            of = *project;
+            chunk.push((*position, *id));
+        }
+        if !chunk.is_empty() {
+            put_order(batch, of, &chunk);
+        }
+    }
+}
+
+fn put_order(batch: &mut Batch, project: ProjectNo, chunk: &Vec<(u64, DeliveryId)>) {
+    let first = chunk.first().map_or(0, |(position, _)| *position);
+    let key = rows::delivery_order_key(project, first);
+    batch.put(Keyspace::Deliveries, &key, &rows::row(chunk));
+}
+
+fn first(chunk: &[u64]) -> u64 {
+    chunk.first().copied().unwrap_or(0)
+}
+
+/// Rising positions of the same name, some together.
+fn chunks<N: PartialEq + Copy>(
+    all: impl Iterator<Item = (N, u64)>,
+) -> impl Iterator<Item = (N, Vec<u64>)> {
+    let mut all = all.peekable();
+    std::iter::from_fn(move || {
+        let (name, first) = all.next()?;
+        let mut chunk = vec![first];
+        while chunk.len() < POSITIONS_PER_ROW
+            && let Some((_, position)) = all.next_if(|(next, _)| *next == name)
+        {
+            chunk.push(position);
+        }
+        Some((name, chunk))
+    })
 }

@@ -33,7 +33,7 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// What a restart may have to replay, in bytes of log.
 pub const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 /// What a checkpoint may have to write, in customers.
-pub const CHECKPOINT_CUSTOMERS: usize = 50_000;
+pub const CHECKPOINT_CUSTOMERS: usize = 200_000;
 /// Customers serialized under one lock of their partition.
 pub(crate) const SAVED_PER_LOCK: usize = 64;
 /// How long the writer waits before it asks a full disk again.
@@ -65,3 +65,5 @@ pub(crate) const DELIVERY_STEPS: usize = 64;
 /// Records applied at start before their state is written, so that a rebuild needs no more memory
 /// than the customers do.
 pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;
+/// Positions in one row of an index: a few hundred bytes.
+pub(crate) const POSITIONS_PER_ROW: usize = 256;

@@ -11,6 +11,8 @@ use crate::due::{DueChange, due_at};
 use crate::fresh::{Inner, Layers};
 use crate::limits::DELIVERY_STEPS;
 use crate::locks::write;
+use crate::partition::Key;
+use crate::query::QueryError;
 use crate::record::{CustomerRecord, Entry};
 use crate::rows::{self, DeliveryRow, DeliveryStep};
 use crate::shared::Shared;
@@ -179,44 +181,35 @@ pub(crate) fn nominal(project: ProjectNo, names: &Names) -> Option<CustomerId> {
     }
 }
 
-/// Everything stored about a customer before `position` goes: rows of the timeline, of decisions
-/// that nobody else shares, of deliveries. Seen ids stay, they say nothing about anybody. The log
-/// still holds the bytes until its segments are rewritten.
-pub(crate) fn erase(
-    shared: &Shared,
-    (project, customer): (ProjectNo, CustomerId),
-    position: u64,
-) -> Result<(), crate::record::Unreadable> {
-    let key = (project, customer);
-    let Ok(positions) = shared.layers.timeline(key, position, usize::MAX) else { return Ok(()) };
-    let mut gone = Vec::new();
+/// Everything stored about a customer before `end` goes: the timeline and the deliveries. What
+/// indexes of others still name is read through the timeline and so is not found any more. Seen ids
+/// stay, they say nothing about anybody. The log still holds the bytes until its segments are
+/// rewritten.
+pub(crate) fn erase(shared: &Shared, key: Key, end: u64) -> Result<(), QueryError> {
+    let positions = shared.layers.timeline(key, end, usize::MAX)?;
     let mut deliveries = Vec::new();
     for at in &positions {
-        gone.push((Keyspace::Timeline, rows::timeline_key(key, *at).to_vec()));
         let entry = Entry::decode(&shared.reader.read(*at)?)?;
-        let own = entry.customers().iter().filter(|record| record.customer == customer);
+        let own = entry.customers().iter().filter(|record| record.customer == key.1);
         for decision in own.flat_map(|record| &record.ruling.decisions) {
-            let decision_key = rows::decision_key(project, decision.outreach, *at);
-            gone.push((Keyspace::Decisions, decision_key.to_vec()));
-            gone.push((Keyspace::Decisions, rows::decided_key(project, *at).to_vec()));
             if let Outcome::Send { delivery, .. } = &decision.outcome {
                 deliveries.push((*at, *delivery));
-                gone.push((Keyspace::Deliveries, rows::delivery_key(project, *delivery).to_vec()));
-                let order = rows::delivery_order_key(project, *at, *delivery);
-                gone.push((Keyspace::Deliveries, order.to_vec()));
             }
         }
     }
+    let stored = shared.layers.timeline_rows(key, end)?;
     let mut inner = shared.layers.write();
     let fresh = &mut inner.now;
-    for at in &positions {
-        fresh.timeline.remove(&(project, customer, *at));
+    for at in positions {
+        fresh.timeline.remove(&(key.0, key.1, at));
     }
     for (at, delivery) in deliveries {
-        fresh.deliveries.remove(&(project, delivery));
-        fresh.delivery_order.remove(&(project, at, delivery));
+        fresh.deliveries.remove(&(key.0, delivery));
+        fresh.delivery_order.remove(&(key.0, at, delivery));
+        let delivery_key = rows::delivery_key(key.0, delivery);
+        fresh.gone.push((Keyspace::Deliveries, delivery_key.to_vec()));
     }
-    fresh.gone.extend(gone);
-    fresh.erased.insert(key, position);
+    fresh.gone.extend(stored.into_iter().map(|key| (Keyspace::Timeline, key)));
+    fresh.erased.insert(key, end);
     Ok(())
 }

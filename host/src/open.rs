@@ -22,6 +22,7 @@ use crate::history::Parsed;
 use crate::limits;
 use crate::locks::lock;
 use crate::published::Published;
+use crate::query::QueryError;
 use crate::queue::Queue;
 use crate::record::Unreadable;
 use crate::replay;
@@ -115,6 +116,15 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl From<QueryError> for OpenError {
+    fn from(error: QueryError) -> OpenError {
+        match error {
+            QueryError::State(error) => OpenError::State(error),
+            QueryError::Record(error) => OpenError::Record(error),
+        }
+    }
 }
 
 /// The engine on one machine. Dropping it stops it in order: what was accepted is made durable and

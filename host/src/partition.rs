@@ -131,3 +131,76 @@ impl Partition {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn key(number: u128) -> Key {
+        (ProjectNo(1), CustomerId(number))
+    }
+
+    fn set(partition: &mut Partition, number: u128, page: &str) {
+        partition.touch(key(number)).customer.page = Some(page.to_owned());
+    }
+
+    fn drain(partition: &mut Partition) -> BTreeMap<Key, Option<String>> {
+        let mut saved = Vec::new();
+        while !partition.drain_saved(&mut saved) {}
+        let count = saved.len();
+        let mut rows = BTreeMap::new();
+        for (key, row) in saved {
+            let page = row.map(|row| rows::unrow::<Customer>(&row).unwrap().page.unwrap());
+            rows.insert(key, page);
+        }
+        assert_eq!(rows.len(), count, "each row once");
+        rows
+    }
+
+    #[test]
+    fn a_checkpoint_holds_what_was_there_at_the_cut() {
+        let mut partition = Partition::new();
+        for number in 1..=4 {
+            set(&mut partition, number, "before");
+        }
+        partition.cut();
+        set(&mut partition, 1, "after");
+        set(&mut partition, 1, "and again");
+        partition.remove(key(2));
+        set(&mut partition, 5, "new");
+        partition.remove(key(3));
+        set(&mut partition, 3, "back");
+        let before = Some("before".to_owned());
+        let rows = drain(&mut partition);
+        assert_eq!(rows, (1..=4).map(|number| (key(number), before.clone())).collect());
+
+        partition.cut();
+        let rows = drain(&mut partition);
+        let page = |page: &str| Some(page.to_owned());
+        let expected = [
+            (key(1), page("and again")),
+            (key(2), None),
+            (key(3), page("back")),
+            (key(5), page("new")),
+        ];
+        assert_eq!(rows, expected.into());
+        partition.cut();
+        assert!(drain(&mut partition).is_empty(), "nothing changed since");
+    }
+
+    #[test]
+    fn who_was_gone_at_the_cut_and_is_back_after_it_is_deleted_in_between() {
+        let mut partition = Partition::new();
+        set(&mut partition, 1, "first");
+        partition.cut();
+        drain(&mut partition);
+        partition.remove(key(1));
+        partition.cut();
+        set(&mut partition, 1, "second");
+        assert_eq!(drain(&mut partition), [(key(1), None)].into());
+        partition.cut();
+        assert_eq!(drain(&mut partition), [(key(1), Some("second".to_owned()))].into());
+    }
+}

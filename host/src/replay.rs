@@ -262,5 +262,5 @@ fn interrupted(delivery: &engine::delivery::Delivery) -> Fact {
     } else {
         AttemptOutcome::Unknown { reason }
     };
-    Fact::Attempted { delivery: delivery.id, outcome }
+    Fact::Attempted { delivery: delivery.id, outreach: delivery.outreach, outcome }
 }

@@ -2,6 +2,7 @@
 //! whether it was said before.
 
 use engine::customer::Customer;
+use engine::delivery::Delivery;
 use engine::fact::{Event, Fact, Names};
 use engine::ids::{CustomerId, DeliveryId, EventId, ProjectNo};
 use engine::project::Project;
@@ -84,14 +85,18 @@ impl Resolver<'_> {
                 self.about(customer, Fact::Consent { channel, topic, allowed })
             }
             Command::Started { customer, delivery } => {
-                self.about_delivery(customer, delivery, Fact::Started { delivery })
+                self.about_delivery(customer, delivery, |_| Fact::Started { delivery })
             }
             Command::Attempted { customer, delivery, outcome } => {
-                self.about_delivery(customer, delivery, Fact::Attempted { delivery, outcome })
+                self.about_delivery(customer, delivery, |found| Fact::Attempted {
+                    delivery,
+                    outreach: found.outreach,
+                    outcome,
+                })
             }
             Command::Settle { delivery, by } => {
                 let customer = self.delivery(delivery)?.customer;
-                self.about_delivery(customer, delivery, Fact::Settled { delivery, by })
+                self.about_delivery(customer, delivery, |_| Fact::Settled { delivery, by })
             }
             Command::AllowAgain { customer, outreach } => {
                 let Some(no) = self.project.numbers.get(&outreach) else {
@@ -217,13 +222,14 @@ impl Resolver<'_> {
         &self,
         customer: CustomerId,
         delivery: DeliveryId,
-        fact: Fact,
+        fact: impl FnOnce(&Delivery) -> Fact,
     ) -> Result<Plan, Stop> {
         let home = self.owner(customer)?;
         let key = (self.project.no, home);
-        match self.shared.look(key, |customer| customer.deliveries.contains_key(&delivery)) {
-            Some(true) => Ok(Plan::Facts(home, vec![(home, fact)])),
-            Some(false) | None => Err(not_found("delivery", &delivery).into()),
+        let fact = self.shared.look(key, |customer| customer.deliveries.get(&delivery).map(fact));
+        match fact.flatten() {
+            Some(fact) => Ok(Plan::Facts(home, vec![(home, fact)])),
+            None => Err(not_found("delivery", &delivery).into()),
         }
     }
 

@@ -89,12 +89,33 @@ pub(crate) fn read_customer_key(key: &[u8]) -> Option<Key> {
     Some((ProjectNo(project), CustomerId(customer)))
 }
 
-/// Timeline: project, customer, position.
+/// Timeline: project, customer, first position → positions.
 pub(crate) fn timeline_key(key: Key, position: u64) -> [u8; 28] {
     let mut bytes = [0; 28];
     bytes[..20].copy_from_slice(&customer_key(key));
     bytes[20..].copy_from_slice(&position.to_be_bytes());
     bytes
+}
+
+/// Positions that one checkpoint adds to an index are one row, not one each: the distances between
+/// them, rising from the one that stands in the key.
+pub(crate) fn positions_row(positions: &[u64]) -> Vec<u8> {
+    let distances = positions.windows(2).filter_map(|pair| match pair {
+        [one, next] => Some(next - one),
+        _ => None,
+    });
+    row(&distances.collect::<Vec<u64>>())
+}
+
+/// The positions of a row, rising.
+pub(crate) fn read_positions(key: &[u8], bytes: &[u8]) -> Option<Vec<u64>> {
+    let mut here = last_position(key)?;
+    let mut positions = vec![here];
+    for distance in unrow::<Vec<u64>>(bytes)? {
+        here = here.checked_add(distance)?;
+        positions.push(here);
+    }
+    Some(positions)
 }
 
 /// The position at the end of a key.
@@ -103,7 +124,7 @@ pub(crate) fn last_position(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(start..)?.try_into().ok()?))
 }
 
-/// Decisions of an outreach: `o`, project, outreach, position, customer → the gate's number.
+/// Decisions of an outreach: `o`, project, outreach, first position → positions.
 pub(crate) fn decision_key(project: ProjectNo, no: OutreachNo, position: u64) -> [u8; 17] {
     let mut key = [b'o'; 17];
     key[1..5].copy_from_slice(&project.0.to_be_bytes());
@@ -112,7 +133,7 @@ pub(crate) fn decision_key(project: ProjectNo, no: OutreachNo, position: u64) ->
     key
 }
 
-/// Records with decisions of a project: `p`, project, position.
+/// Records with decisions of a project: `p`, project, first position → positions.
 pub(crate) fn decided_key(project: ProjectNo, position: u64) -> [u8; 13] {
     let mut key = [b'p'; 13];
     key[1..5].copy_from_slice(&project.0.to_be_bytes());
@@ -128,24 +149,12 @@ pub(crate) fn delivery_key(project: ProjectNo, delivery: DeliveryId) -> [u8; 21]
     key
 }
 
-/// Deliveries in their order: `i`, project, position, delivery.
-pub(crate) fn delivery_order_key(
-    project: ProjectNo,
-    position: u64,
-    delivery: DeliveryId,
-) -> [u8; 29] {
-    let mut key = [b'i'; 29];
+/// Deliveries in their order: `i`, project, first position → (position, delivery), rising.
+pub(crate) fn delivery_order_key(project: ProjectNo, position: u64) -> [u8; 13] {
+    let mut key = [b'i'; 13];
     key[1..5].copy_from_slice(&project.0.to_be_bytes());
-    key[5..13].copy_from_slice(&position.to_be_bytes());
-    key[13..].copy_from_slice(&delivery.to_bytes());
+    key[5..].copy_from_slice(&position.to_be_bytes());
     key
-}
-
-/// The position and delivery of an order key.
-pub(crate) fn read_delivery_order_key(key: &[u8]) -> Option<(u64, DeliveryId)> {
-    let position = u64::from_be_bytes(key.get(5..13)?.try_into().ok()?);
-    let delivery = u128::from_be_bytes(key.get(13..29)?.try_into().ok()?);
-    Some((position, DeliveryId(delivery)))
 }
 
 /// Seen ids: partition, id.

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     /// No room on the disk at the latest attempt.
     pub(crate) full: AtomicBool,
     fault: Mutex<Option<String>>,
+    /// The state store failed: no checkpoints until the next start.
+    state_fault: Mutex<Option<String>>,
 }
 
 /// The durable end of the log, for whoever waits for it.
@@ -106,6 +108,7 @@ impl Shared {
             durable: Durable::default(),
             full: AtomicBool::new(false),
             fault: Mutex::default(),
+            state_fault: Mutex::default(),
         }
     }
 
@@ -162,6 +165,16 @@ impl Shared {
         drop(fault);
         self.durable.give_up();
         self.queue.stop(why);
+    }
+
+    /// Go on without checkpoints: the log has everything, and the next start replays more of it.
+    pub(crate) fn fail_state(&self, why: &str) {
+        tracing::error!(why, "the state cannot be written; the log goes on, restart when mended");
+        *lock(&self.state_fault) = Some(why.to_owned());
+    }
+
+    pub(crate) fn state_fault(&self) -> Option<String> {
+        lock(&self.state_fault).clone()
     }
 
     pub(crate) fn fault(&self) -> Option<String> {

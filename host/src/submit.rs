@@ -61,6 +61,12 @@ impl Host {
         self.shared.fault()
     }
 
+    /// Why no checkpoints are written, if so. Nothing is lost by it, but the next start takes
+    /// longer and what is not in the state store stays in memory.
+    pub fn state_fault(&self) -> Option<String> {
+        self.shared.state_fault()
+    }
+
     /// Whether the disk was full at the latest attempt to write.
     pub fn is_disk_full(&self) -> bool {
         self.shared.full.load(std::sync::atomic::Ordering::Acquire)

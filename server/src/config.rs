@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        assert!(load("listen = \"127.0.0.1:1\"", &[]).is_err());
+        assert!(load("listem = \"127.0.0.1:1\"", &[]).is_err());
         assert!(load("", &[("TIDINGS_LISTEM", "127.0.0.1:1")]).is_err());
         assert!(load("[email]\ntransport = \"smtp\"", &[]).is_err());
     }

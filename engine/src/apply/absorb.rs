@@ -40,7 +40,7 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             enact::move_to(customer, *delivery, DeliveryState::Attempting, place.now);
             Absorbed { changed: vec![*delivery], ..Absorbed::default() }
         }
-        Fact::Attempted { delivery, outcome } => {
+        Fact::Attempted { delivery, outcome, outreach: _ } => {
             receipt::absorb_attempt(place, customer, *delivery, outcome)
         }
         Fact::Consent { channel, topic, allowed } => {

@@ -104,8 +104,10 @@ pub fn properties_in(project: &Project, fact: &Fact, key: u64) -> serde_json::Va
         Fact::Receipt { delivery, outreach, detail, .. } => {
             properties(project, *outreach, *delivery, detail)
         }
-        Fact::Attempted { .. }
-        | Fact::Event(_)
+        Fact::Attempted { delivery, outreach, .. } => {
+            properties(project, *outreach, *delivery, "{}")
+        }
+        Fact::Event(_)
         | Fact::Attributes { .. }
         | Fact::Merged { .. }
         | Fact::MergedInto { .. }

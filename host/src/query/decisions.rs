@@ -71,7 +71,7 @@ impl Host {
                 before = position;
                 rows += 1;
                 let entry = Entry::decode(&self.shared.reader.read(position)?)?;
-                let past_from = add(self, project, &entry, position, filter, &lives, &mut items);
+                let past_from = add(self, project, &entry, position, filter, &lives, &mut items)?;
                 if past_from {
                     return Ok(Page { items, next: None });
                 }
@@ -130,16 +130,16 @@ fn add(
     filter: &DecisionFilter,
     lives: &Option<Vec<CustomerId>>,
     items: &mut Vec<DecisionLine>,
-) -> bool {
+) -> Result<bool, QueryError> {
     for record in entry.customers().iter().rev() {
         if filter.from.is_some_and(|from| record.now < from) {
-            return true;
+            return Ok(true);
         }
         let (at, customer) = (record.now, record.customer);
         let wanted = record.project == project
             && filter.to.is_none_or(|to| at < to)
             && lives.as_ref().is_none_or(|lives| lives.contains(&customer))
-            && !host.shared.layers.is_erased((project, customer), position);
+            && host.shared.layers.has((project, customer), position)?;
         if !wanted {
             continue;
         }
@@ -150,7 +150,7 @@ fn add(
             }
         }
     }
-    false
+    Ok(false)
 }
 
 fn fits(decision: &Decision, filter: &DecisionFilter) -> bool {

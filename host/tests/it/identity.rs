@@ -3,8 +3,10 @@
 use engine::fact::Fact;
 use engine::ids::CustomerId;
 use host::command::{Command, Refused};
+use host::query::decisions::DecisionFilter;
+use host::query::deliveries::DeliveryFilter;
 
-use crate::world::{SHOP, World, both, guest_named, track, user_named};
+use crate::world::{SHOP, World, both, guest_named, modal_on, track, user_named};
 
 #[test]
 fn identify_with_both_names_merges_the_guest_for_good() {
@@ -91,6 +93,9 @@ fn aliases_chain() {
 #[test]
 fn erasure_leaves_nothing_to_read() {
     let world = World::new();
+    for event in ["looked", "signed_up", "bought"] {
+        world.live(event, &modal_on(event));
+    }
     world.send(track(guest_named("g"), "looked", "m1")).unwrap();
     world.identify(both("mara", "g"), "m2", &[("email", "mara@example.com")]);
     world.track("ben", "signed_up", "m3");
@@ -103,6 +108,12 @@ fn erasure_leaves_nothing_to_read() {
         assert!(world.host.timeline(SHOP, mara, None, 10).unwrap().items.is_empty());
         assert_eq!(world.host.customers(SHOP, None, Some("mara"), None, 10).len(), 0);
         assert_eq!(world.host.customer_count(SHOP), 1);
+        let decisions = world.host.decisions(SHOP, &DecisionFilter::default(), None, 10).unwrap();
+        let about: Vec<CustomerId> = decisions.items.iter().map(|line| line.customer).collect();
+        assert_eq!(about, [world.user("ben")]);
+        let all = DeliveryFilter::default();
+        let deliveries = world.host.deliveries(SHOP, &all, None, 10).unwrap();
+        assert_eq!(deliveries.items.len(), 1);
     };
     world.send(Command::Erase { customer: mara }).unwrap();
     empty(&world);

@@ -117,6 +117,7 @@ fn a_launch_goes_on_after_kill_9_and_reaches_everybody_once() {
     child.wait().unwrap();
     let host = open(dir.path());
     let no = host.project(SHOP).unwrap().outreach("news").unwrap().no;
+    println!("killed at {:?}", host.launch_progress(SHOP, no));
     host.wait_idle();
     let progress = host.launch_progress(SHOP, no).unwrap();
     assert_eq!((progress.total, progress.done), (MANY as u64 / 2, MANY as u64 / 2));

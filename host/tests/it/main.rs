@@ -10,3 +10,5 @@ mod overload;
 mod questions;
 mod sending;
 mod launching;
+mod full_disk;
+mod figures;

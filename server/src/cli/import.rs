@@ -202,7 +202,8 @@ fn item(what: What, mut fields: Map<String, Json>) -> Json {
 
 /// A cell with its type, where nothing is lost by it: `007` stays a text.
 fn typed(name: &str, text: &str) -> Json {
-    if name.to_lowercase().ends_with("id") {
+    let names_an_id = name == "id" || ["Id", "ID", "_id"].iter().any(|end| name.ends_with(end));
+    if names_an_id {
         return Json::from(text);
     }
     match text {
@@ -210,8 +211,9 @@ fn typed(name: &str, text: &str) -> Json {
         "false" => return Json::Bool(false),
         _ => {}
     }
-    match Value::Text(text.to_owned()).as_number() {
-        Some(number) if number_json(number).to_string() == text => number_json(number),
+    let number = Value::Text(text.to_owned()).as_number().map(number_json);
+    match number {
+        Some(number) if number.to_string().as_str() == text => number,
         Some(_) | None => Json::from(text),
     }
 }

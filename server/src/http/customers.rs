@@ -396,7 +396,7 @@ fn view(project: &Project, id: CustomerId, customer: &Customer) -> CustomerView 
         consent: customer
             .consent
             .iter()
-            .map(|(key, answer)| (key.clone(), answer.allowed))
+            .map(|(key, consent)| (key.clone(), consent.allowed))
             .collect(),
         suppressed: customer.suppressed.clone(),
         page: customer.page.clone(),

@@ -118,6 +118,10 @@ pub struct ProblemDetails {
     pub problems: Vec<Problem>,
 }
 
+/// Problems that are not about the definition but about where the outreach stands.
+const STATE_CODES: &[&str] =
+    &["ended", "one_off", "no_way_back", "not_live", "not_one_off", "already_launched"];
+
 /// What every handler answers with when it fails.
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -164,7 +168,12 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> ApiError {
         match refused {
             Refused::NotFound { kind, id } => ApiError::not_found(kind, &id),
-            Refused::Unsound(problems) => ApiError::unsound(problems),
+            Refused::Unsound(problems) => match problems.as_slice() {
+                [only] if STATE_CODES.contains(&only.code.as_str()) => {
+                    ApiError::new(Code::Conflict, only.message.clone())
+                }
+                _ => ApiError::unsound(problems),
+            },
             Refused::Conflict(detail) => ApiError::new(Code::Conflict, detail),
             Refused::Invalid(detail) => ApiError::new(Code::Invalid, detail),
         }
@@ -213,6 +222,19 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_stored_says_when_to_come_back() {
+        for (error, status) in [
+            (SubmitError::Overloaded { retry_after_seconds: 7 }, 429),
+            (SubmitError::DiskFull, 507),
+            (SubmitError::Stopped("x".to_owned()), 503),
+        ] {
+            let response = ApiError::from(error).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
 
     #[test]
     fn every_page_has_a_code() {

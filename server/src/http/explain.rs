@@ -60,6 +60,11 @@ fn read_moment(text: &str) -> ApiResult<Moment> {
     if let Ok(position) = text.parse() {
         return Ok(Moment::Position(position));
     }
-    let bad = || ApiError::new(Code::InvalidParameter, "at is a time such as 2026-03-01T12:30:00Z, or a log position");
+    let bad = || {
+        ApiError::new(
+            Code::InvalidParameter,
+            "at is a time such as 2026-03-01T12:30:00Z, or a log position",
+        )
+    };
     engine::time::parse_moment_or_day(text, &Zone::utc()).map(Moment::Time).ok_or_else(bad)
 }

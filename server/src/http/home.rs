@@ -59,9 +59,8 @@ async fn readyz(State(app): State<App>) -> Response {
 
 async fn outbox(State(app): State<App>) -> Result<Html<String>, ApiError> {
     let mut files = Vec::new();
-    let mut entries = match tokio::fs::read_dir(app.config.outbox()).await {
-        Ok(entries) => entries,
-        Err(_) => return Ok(Html(page("Outbox", "<h1>Outbox</h1><p>Nothing yet.</p>"))),
+    let Ok(mut entries) = tokio::fs::read_dir(app.config.outbox()).await else {
+        return Ok(Html(page("Outbox", "<h1>Outbox</h1><p>Nothing yet.</p>")));
     };
     while let Some(entry) = entries.next_entry().await.map_err(ApiError::internal)? {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -2,12 +2,14 @@
 
 mod app;
 pub mod auth;
+mod audience;
 mod customers;
 mod decisions;
 mod deliveries;
 mod docs;
 pub mod error;
 mod events;
+mod explain;
 mod home;
 pub(crate) mod in_app;
 mod ingest;
@@ -88,8 +90,25 @@ pub fn router(app: App) -> Router {
 
 /// The description of the REST API, as JSON.
 pub fn openapi_json() -> String {
-    let (_, api) = rest().split_for_parts();
+    let (_, mut api) = rest().split_for_parts();
+    name_operations(&mut api);
     api.to_pretty_json().unwrap_or_default() + "\n"
+}
+
+/// Each operation by its function and noun (`list_outreaches`), unique over the whole API: the
+/// names that generated clients use.
+fn name_operations(api: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut api.paths.paths {
+        let noun = path.split('/').nth(3).unwrap_or_default().to_owned();
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            if let Some(name) = operation.operation_id.as_mut().filter(|name| !name.contains(&noun))
+            {
+                name.push('_');
+                name.push_str(&noun);
+            }
+        }
+    }
 }
 
 fn rest() -> OpenApiRouter<App> {
@@ -100,7 +119,9 @@ fn rest() -> OpenApiRouter<App> {
         .merge(customers::routes())
         .merge(events::routes())
         .merge(decisions::routes())
-        .merge(deliveries::routes());
+        .merge(deliveries::routes())
+        .merge(explain::routes())
+        .merge(audience::routes());
     OpenApiRouter::with_openapi(ApiDoc::openapi()).nest("/api/v1", nouns)
 }
 

@@ -127,7 +127,12 @@ async fn put(
         (status = 409, description = "It is in use", body = ProblemDetails)))]
 async fn delete(app: App, Team(caller): Team, Parts1(id): Parts1<String>) -> ApiResult<StatusCode> {
     find(&*app.project(caller.project)?, &id)?;
-    app.submit_one(caller.project, Command::Change(ProjectChange::SegmentDeleted { id })).await?;
+    let change = Command::Change(ProjectChange::SegmentDeleted { id });
+    app.submit_one(caller.project, change).await.map_err(|error| match error.code {
+        // Without it something in force would not compile any more.
+        Code::DefinitionProblems => ApiError { code: Code::Conflict, ..error },
+        _ => error,
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }
 

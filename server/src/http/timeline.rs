@@ -103,7 +103,7 @@ fn fact_view(project: &Project, fact: &Fact) -> (&'static str, Json) {
         Fact::Started { delivery } => {
             ("attempt_started", json!({"delivery": delivery.to_string()}))
         }
-        Fact::Attempted { delivery, outcome } => {
+        Fact::Attempted { delivery, outcome, outreach: _ } => {
             ("attempt", attempt_view(&delivery.to_string(), outcome))
         }
         Fact::Consent { channel, topic, allowed } => {

@@ -73,13 +73,19 @@ fn email(
         },
         subject: text("subject").to_owned(),
         preheader: optional("preheader"),
-        html: text("html").to_owned(),
+        html: optional("html").unwrap_or_else(|| html_of(text("text"))),
         text: optional("text"),
         unsubscribe_url: (!transactional).then_some(around.unsubscribe_url),
         unsubscribe_mailto: None,
         headers: Vec::new(),
         date: jiff::Timestamp::from_millisecond(around.now.0).unwrap_or_default(),
     })
+}
+
+/// A text as HTML: an empty part would be what most mail clients show.
+fn html_of(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!("<div style=\"white-space:pre-wrap\">{escaped}</div>")
 }
 
 fn webhook(delivery: &Delivery, ready: &Ready, around: Around<'_>) -> Webhook {

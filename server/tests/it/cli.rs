@@ -1,19 +1,17 @@
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::support::{Running, mail, start};
 
 async fn tidings(server: &Running, args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidings"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+    command
         .args(args)
         .env("TIDINGS_URL", &server.base)
         .env("TIDINGS_KEY", &server.keys.secret)
-        .current_dir(server.folder.path())
-        .output()
-        .await
-        .unwrap();
+        .current_dir(server.folder.path());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }

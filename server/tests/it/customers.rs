@@ -67,8 +67,16 @@ async fn segments_name_audiences() {
     let changed = json!({"name": "Everyone"});
     let changed = server.api(Method::PUT, "/segments/paying", Some(changed), StatusCode::OK).await;
     assert_eq!(changed, json!({"id": "paying", "name": "Everyone"}));
-    server.api(Method::DELETE, "/segments/paying", None, StatusCode::NO_CONTENT).await;
-    server.api(Method::GET, "/segments/paying", None, StatusCode::NOT_FOUND).await;
+    let mut using = crate::support::banner("Viewed", "Hi");
+    using["audience"] =
+        json!({"kind": "dynamic", "filter": {"kind": "segment", "segment": "paying"}});
+    server.live("using", using).await;
+    let used = server.api(Method::DELETE, "/segments/paying", None, StatusCode::CONFLICT).await;
+    assert_eq!(used["code"], "conflict");
+    let spare = json!({"name": "Spare"});
+    server.api(Method::POST, "/segments", Some(spare), StatusCode::CREATED).await;
+    server.api(Method::DELETE, "/segments/spare", None, StatusCode::NO_CONTENT).await;
+    server.api(Method::GET, "/segments/spare", None, StatusCode::NOT_FOUND).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn a_mail_lands_in_the_outbox() {
     assert!(text.contains("Subject: Hello Mara"), "{text}");
     assert!(text.contains("List-Unsubscribe:"), "{text}");
 
-    let page = |path: String| async {
+    let page = async |path: String| {
         let response = server.http.get(format!("{}{path}", server.base)).send().await.unwrap();
         let policy = response.headers().get("content-security-policy").cloned();
         (policy, response.text().await.unwrap())
@@ -40,6 +40,19 @@ async fn a_mail_lands_in_the_outbox() {
     assert!(policy.unwrap().to_str().unwrap().starts_with("sandbox"));
     let away = server.http.get(format!("{}/outbox/..%2Fkeys.json", server.base)).send().await;
     assert_eq!(away.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_mail_of_text_alone_is_not_blank() {
+    let server = start().await;
+    let mut definition = mail("Bought");
+    definition["content"] = json!({"kind": "email", "subject": "Hi", "text": "1 < 2\nBye"});
+    server.live("thanks", definition).await;
+    let id = bought(&server).await;
+    server.wait_for(&format!("/deliveries/{id}"), |delivery| delivery["state"] == "sent").await;
+    let url = format!("{}/outbox/{id}.eml.html", server.base);
+    let html = server.http.get(url).send().await.unwrap().text().await.unwrap();
+    assert!(html.contains("1 &lt; 2"), "{html}");
 }
 
 #[tokio::test]

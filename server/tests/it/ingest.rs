@@ -107,7 +107,7 @@ async fn bad_calls_are_refused_with_a_problem() {
     };
     let is = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(code(post("/v1/track", b"{".to_vec(), None).await).await, is(400, "invalid_json"));
-    let deep = "[".repeat(100_000).into_bytes();
+    let deep = "[".repeat(20_000).into_bytes();
     assert_eq!(code(post("/v1/track", deep, None).await).await, is(400, "too_deep"));
     let big = vec![b' '; 501 * 1024];
     assert_eq!(code(post("/v1/batch", big, None).await).await, is(400, "batch_too_large"));
@@ -122,9 +122,9 @@ async fn bad_calls_are_refused_with_a_problem() {
     );
     assert_eq!(code(post("/v1/dance", b"{}".to_vec(), None).await).await, is(404, "not_found"));
 
-    // Half a gigabyte of nothing in a small body: refused at the limit, not unpacked.
+    // Many megabytes of nothing in a small body: refused at the limit, not unpacked.
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..512 {
+    for _ in 0..32 {
         bomb.write_all(&vec![b' '; 1024 * 1024]).unwrap();
     }
     let bomb = bomb.finish().unwrap();

@@ -124,7 +124,9 @@ async fn a_one_off_reaches_each_once() {
             {"kind": "attribute", "attribute": "plan", "test": {"kind": "is", "value": "pro"}}},
         "content": {"kind": "email", "subject": "News", "html": "<p>News</p>"},
     });
-    server.live("news", definition).await;
+    let new = json!({"id": "news", "definition": definition});
+    server.api(Method::POST, "/outreaches", Some(new), StatusCode::CREATED).await;
+    server.api(Method::POST, "/outreaches/news/go-live", None, StatusCode::CONFLICT).await;
     server.api(Method::POST, "/outreaches/news/launch", None, StatusCode::ACCEPTED).await;
     let progress =
         server.wait_for("/outreaches/news/launch", |progress| progress["done"] == 3).await;

@@ -27,7 +27,7 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     assert!(page.text().await.unwrap().contains("<form method=\"post\">"));
     assert_eq!(server.get("/customers/mara").await["consent"], json!({}));
 
-    let click = || server.http.post(&url).form(&[("List-Unsubscribe", "One-Click")]).send();
+    let click = || server.http.post(&url).body("List-Unsubscribe=One-Click").send();
     assert_eq!(click().await.unwrap().status(), StatusCode::OK);
     assert_eq!(server.get("/customers/mara").await["consent"], json!({"email": false}));
     assert_eq!(click().await.unwrap().status(), StatusCode::OK);

@@ -219,13 +219,13 @@ impl Stage {
                     && !delivery.outreach_type.is_in_app()
                     && delivery.due_at <= self.now;
                 if leaves {
-                    due.push((delivery.due_at, *id, delivery.id));
+                    due.push((delivery.due_at, *id, delivery.id, delivery.outreach));
                 }
             }
         }
-        for (_, customer, delivery) in due {
+        for (_, customer, delivery, outreach) in due {
             let outcome = AttemptOutcome::Accepted { provider_id: String::new() };
-            self.apply(customer, Fact::Attempted { delivery, outcome });
+            self.apply(customer, Fact::Attempted { delivery, outreach, outcome });
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! A definition with faults may be saved while it is a draft; only going live needs a sound one.
 
+mod life;
+mod view;
+
 use axum::Json;
 use axum::http::StatusCode;
 use engine::ids::OutreachNo;
@@ -15,6 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::view::Counts;
+use self::view::{OutreachSummary, OutreachView, VersionView, summary, version_view};
 use super::App;
 use super::auth::{Caller, Team};
 use super::error::{ApiError, ApiResult, Code, ProblemDetails};
@@ -30,87 +35,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get, put))
         .routes(routes!(versions))
         .routes(routes!(version))
-        .routes(routes!(go_live))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
-        .routes(routes!(end))
-        .routes(routes!(shadow))
-        .routes(routes!(archive))
         .routes(routes!(clone))
-        .routes(routes!(launch, launch_progress))
-}
-
-/// An outreach in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OutreachSummary {
-    /// Its id.
-    pub id: String,
-    /// What the team calls it.
-    pub name: String,
-    /// The type: `email`, `survey` …
-    #[serde(rename = "type")]
-    pub outreach_type: String,
-    /// Where it stands.
-    pub status: Status,
-    /// The latest version.
-    pub version: u32,
-    /// The version in force; absent when it was never live.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live_version: Option<u32>,
-    /// When it last went live.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live_since: Option<String>,
-    /// Its tags.
-    pub tags: Vec<String>,
-    /// When the latest version was saved.
-    pub saved_at: String,
-    /// By whom.
-    pub author: String,
-    /// Launches of a one-off.
-    pub launches: u32,
-    /// No longer in use.
-    pub archived: bool,
-    /// How many faults the latest version has.
-    pub problem_count: usize,
-    /// Decisions so far.
-    pub counts: Counts,
-}
-
-/// Decisions so far.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub(crate) struct Counts {
-    /// Decisions to send.
-    pub sends: u64,
-    /// Refusals by the gate that refused.
-    pub skips: std::collections::BTreeMap<String, u64>,
-    /// The latest decision to send.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latest: Option<String>,
-}
-
-/// An outreach with its latest version.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OutreachView {
-    /// As in the list.
-    #[serde(flatten)]
-    pub summary: OutreachSummary,
-    /// The latest version.
-    pub definition: Definition,
-    /// The faults of the latest version.
-    pub problems: Vec<Problem>,
-}
-
-/// A saved version.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct VersionView {
-    /// From 1.
-    pub version: u32,
-    /// When it was saved.
-    pub saved_at: String,
-    /// By whom.
-    pub author: String,
-    /// What was written.
-    pub definition: Definition,
+        .merge(life::routes())
 }
 
 /// A new outreach.
@@ -139,23 +65,6 @@ pub(crate) struct CloneRequest {
     pub id: Option<String>,
     /// Its name; the original's with ` (copy)` when left out.
     pub name: Option<String>,
-}
-
-/// How far the launch of a one-off has come.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LaunchView {
-    /// Launches so far.
-    pub launches: u32,
-    /// Customers of the latest snapshot.
-    pub total: u64,
-    /// Customers who had their turn.
-    pub done: u64,
-    /// When the snapshot was taken; absent when there was none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
-    /// When it will launch by itself; absent when nothing is scheduled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduled_at: Option<String>,
 }
 
 /// Which outreaches.
@@ -249,7 +158,7 @@ async fn get(
     Team(caller): Team,
     Parts1(id): Parts1<String>,
 ) -> ApiResult<Json<OutreachView>> {
-    view(&app, &caller, &id)
+    view_of(&app, &caller, &id)
 }
 
 /// Save a version. What customers get changes only at the next go-live.
@@ -303,89 +212,6 @@ async fn version(
     version_view(line, number).map(Json).ok_or_else(missing)
 }
 
-/// Go live with the latest version, which must be without faults.
-#[utoipa::path(post, path = "/outreaches/{id}/go-live", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView),
-        (status = 409, description = "Not in this state", body = ProblemDetails),
-        (status = 422, description = "The latest version has faults", body = ProblemDetails)))]
-async fn go_live(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    set_status(&app, &caller, id, Status::Live).await
-}
-
-/// Pause: refuse everything and queue nothing until it is resumed.
-#[utoipa::path(post, path = "/outreaches/{id}/pause", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView),
-        (status = 409, description = "It is not live", body = ProblemDetails)))]
-async fn pause(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    expect_status(&app, &caller, &id, &[Status::Live, Status::Shadow], "paused")?;
-    set_status(&app, &caller, id, Status::Paused).await
-}
-
-/// Resume a paused outreach, with the latest version.
-#[utoipa::path(post, path = "/outreaches/{id}/resume", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView),
-        (status = 409, description = "It is not paused", body = ProblemDetails)))]
-async fn resume(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    expect_status(&app, &caller, &id, &[Status::Paused], "resumed")?;
-    set_status(&app, &caller, id, Status::Live).await
-}
-
-/// End it for good.
-#[utoipa::path(post, path = "/outreaches/{id}/end", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView),
-        (status = 409, description = "Not in this state", body = ProblemDetails)))]
-async fn end(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    set_status(&app, &caller, id, Status::Ended).await
-}
-
-/// Only watch: judge and record, never send.
-#[utoipa::path(post, path = "/outreaches/{id}/shadow", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView),
-        (status = 409, description = "Not in this state", body = ProblemDetails),
-        (status = 422, description = "The latest version has faults", body = ProblemDetails)))]
-async fn shadow(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    set_status(&app, &caller, id, Status::Shadow).await
-}
-
-/// End it and list it no longer.
-#[utoipa::path(post, path = "/outreaches/{id}/archive", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The outreach", body = OutreachView)))]
-async fn archive(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<OutreachView>> {
-    let change = ProjectChange::Archived { id: id.clone() };
-    app.submit_one(caller.project, Command::Change(change)).await?;
-    view(&app, &caller, &id)
-}
-
 /// Copy the latest version into a new draft.
 #[utoipa::path(post, path = "/outreaches/{id}/clone", tag = "Outreaches", request_body = CloneRequest,
     params(("id" = String, Path, description = "The outreach's id")),
@@ -421,74 +247,6 @@ async fn clone(
     Ok((StatusCode::CREATED, saved))
 }
 
-/// Launch a one-off: everyone who matches at this moment gets it, once.
-#[utoipa::path(post, path = "/outreaches/{id}/launch", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 202, description = "The snapshot is taken; see the progress", body = LaunchView),
-        (status = 409, description = "Not in this state", body = ProblemDetails)))]
-async fn launch(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<(StatusCode, Json<LaunchView>)> {
-    let change = ProjectChange::Launched { id: id.clone() };
-    app.submit_one(caller.project, Command::Change(change)).await?;
-    Ok((StatusCode::ACCEPTED, Json(progress(&app, &caller, &id)?)))
-}
-
-/// See how far the latest launch has come.
-#[utoipa::path(get, path = "/outreaches/{id}/launch", tag = "Outreaches",
-    params(("id" = String, Path, description = "The outreach's id")),
-    responses((status = 200, description = "The progress", body = LaunchView)))]
-async fn launch_progress(
-    app: App,
-    Team(caller): Team,
-    Parts1(id): Parts1<String>,
-) -> ApiResult<Json<LaunchView>> {
-    Ok(Json(progress(&app, &caller, &id)?))
-}
-
-fn progress(app: &App, caller: &Caller, id: &str) -> ApiResult<LaunchView> {
-    let project = app.project(caller.project)?;
-    let line = find(&project, id)?;
-    let latest = app.host.launch_progress(caller.project, line.no).unwrap_or_default();
-    let scheduled_at = app.host.scheduled_launch(caller.project, id);
-    Ok(LaunchView {
-        launches: line.launches,
-        total: latest.total,
-        done: latest.done,
-        at: latest.at.map(engine::time::Timestamp::to_rfc3339),
-        scheduled_at: scheduled_at.map(engine::time::Timestamp::to_rfc3339),
-    })
-}
-
-async fn set_status(
-    app: &App,
-    caller: &Caller,
-    id: String,
-    status: Status,
-) -> ApiResult<Json<OutreachView>> {
-    let change = ProjectChange::StatusSet { id: id.clone(), status };
-    app.submit_one(caller.project, Command::Change(change)).await?;
-    view(app, caller, &id)
-}
-
-fn expect_status(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    allowed: &[Status],
-    word: &str,
-) -> ApiResult<()> {
-    let project = app.project(caller.project)?;
-    let status = find(&project, id)?.status;
-    if allowed.contains(&status) {
-        return Ok(());
-    }
-    let detail = format!("the outreach is {}; it cannot be {word}", status.name());
-    Err(ApiError::new(Code::Conflict, detail))
-}
-
 async fn save(
     app: &App,
     caller: &Caller,
@@ -499,10 +257,10 @@ async fn save(
     let author = caller.key_id.clone();
     let change = ProjectChange::OutreachSaved { id: id.to_owned(), definition, author };
     app.submit_one(caller.project, Command::Change(change)).await?;
-    view(app, caller, id)
+    view_of(app, caller, id)
 }
 
-fn view(app: &App, caller: &Caller, id: &str) -> ApiResult<Json<OutreachView>> {
+fn view_of(app: &App, caller: &Caller, id: &str) -> ApiResult<Json<OutreachView>> {
     let project = app.project(caller.project)?;
     let line = find(&project, id)?;
     let Some(latest) = line.versions.last() else {
@@ -513,40 +271,6 @@ fn view(app: &App, caller: &Caller, id: &str) -> ApiResult<Json<OutreachView>> {
         definition: latest.definition.clone(),
         problems: line.latest.as_ref().err().cloned().unwrap_or_default(),
     }))
-}
-
-fn summary(line: &OutreachLine, counts: Option<&Counts>) -> OutreachSummary {
-    let latest = line.versions.last();
-    let definition = latest.map(|latest| &latest.definition);
-    OutreachSummary {
-        id: line.id.clone(),
-        name: definition.map(|definition| definition.name.clone()).unwrap_or_default(),
-        outreach_type: definition
-            .map(|definition| definition.content.outreach_type().name().to_owned())
-            .unwrap_or_default(),
-        status: line.status,
-        version: u32::try_from(line.versions.len()).unwrap_or(u32::MAX),
-        live_version: line.live.as_ref().map(|live| live.version),
-        live_since: line.live_since.map(engine::time::Timestamp::to_rfc3339),
-        tags: definition.map(|definition| definition.tags.clone()).unwrap_or_default(),
-        saved_at: latest.map(|latest| latest.saved_at.to_rfc3339()).unwrap_or_default(),
-        author: latest.map(|latest| latest.author.clone()).unwrap_or_default(),
-        launches: line.launches,
-        archived: line.archived,
-        problem_count: line.latest.as_ref().err().map_or(0, Vec::len),
-        counts: counts.cloned().unwrap_or_default(),
-    }
-}
-
-fn version_view(line: &OutreachLine, number: u32) -> Option<VersionView> {
-    let place = usize::try_from(number.checked_sub(1)?).ok()?;
-    let version = line.versions.get(place)?;
-    Some(VersionView {
-        version: number,
-        saved_at: version.saved_at.to_rfc3339(),
-        author: version.author.clone(),
-        definition: version.definition.clone(),
-    })
 }
 
 /// An outreach of the project.
