@@ -42,7 +42,7 @@ class Server:
     def settings(self, post):
         security = 'security = "starttls"\n'
         security += f"ca_file = {json.dumps(str(post.certificate))}\n"
-        if not self.knows_ca_file():
+        if not self.knows_ca_file(post):
             post.use_plain()
             security = 'security = "plain"\n'
         return f"""
@@ -72,10 +72,10 @@ allow_private = true
 allow_http = true
 """
 
-    def knows_ca_file(self):
+    def knows_ca_file(self, post):
         """Whether a relay's own certificate authority can be named in the settings."""
         probe = self.scratch / "probe.toml"
-        probe.write_text('[email]\nca_file = ""\n')
+        probe.write_text(f"[email]\nca_file = {json.dumps(str(post.certificate))}\n")
         asked = [self.binary, "serve", "--print-config", "--config", probe]
         return subprocess.run(asked, env=clean(), capture_output=True, check=False).returncode == 0
 
