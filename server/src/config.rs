@@ -25,7 +25,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// How customers reach this server; stands in the links of mails.
+    /// How customers reach this server; stands in the links of mails. Left out: `localhost` and
+    /// the port, which is only good for looking at.
     pub base_url: String,
     /// What is logged.
     pub log: Log,
@@ -134,7 +135,7 @@ impl Default for Config {
         Config {
             data: PathBuf::from("data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            base_url: "http://localhost:8080".to_owned(),
+            base_url: String::new(),
             log: Log::default(),
             email: EmailSettings::default(),
             webhook: WebhookSettings::default(),
@@ -241,6 +242,9 @@ impl Config {
         }
         if let Some(base_url) = &flags.base_url {
             config.base_url.clone_from(base_url);
+        }
+        if config.base_url.is_empty() {
+            config.base_url = format!("http://localhost:{}", config.listen.port());
         }
         config.base_url = config.base_url.trim_end_matches('/').to_owned();
         config.check()?;
