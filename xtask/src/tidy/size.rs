@@ -94,13 +94,15 @@ fn functions(lines: &[&str]) -> Vec<(String, usize)> {
     for (first, line) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
         let depth = line.len() - line.trim_start().len();
-        let end = format!("{}}}", " ".repeat(depth));
+        let pad = " ".repeat(depth);
+        let end = format!("{pad}}}");
+        let signature_end = format!("{pad})");
         let mut length = 1;
         for (offset, line) in lines.iter().enumerate().skip(first) {
             length = offset - first + 1;
             let on_one_line = offset == first && (line.ends_with('}') || line.ends_with(';'));
-            let no_body = line.starts_with(&format!("{};", &end[..depth])) || line.ends_with(");");
-            if on_one_line || *line == end || (offset == first && no_body) {
+            let no_body = line.starts_with(&signature_end) && line.ends_with(';');
+            if *line == end || on_one_line || no_body {
                 break;
             }
         }
@@ -133,9 +135,9 @@ mod tests {
 
     #[test]
     fn functions_are_measured_to_their_brace() {
-        let text = "pub(crate) fn one(\n    a: u8,\n) -> u8 {\n    a\n}\n\nimpl A {\n    fn two() {}\n\n    async fn three() {\n        if x {\n        }\n    }\n}";
+        let text = "pub(crate) fn one(\n    a: u8,\n) -> u8 {\n    a\n}\n\nimpl A {\n    fn two() {}\n\n    async fn three() {\n        if x {\n        }\n    }\n}\n\ntrait B {\n    fn four(\n        a: u8,\n    ) -> u8;\n}";
         let lines: Vec<&str> = text.lines().collect();
-        let expected = [("one", 5), ("two", 1), ("three", 4)];
+        let expected = [("one", 5), ("two", 1), ("three", 4), ("four", 3)];
         let found = functions(&lines);
         assert_eq!(found.len(), expected.len());
         for ((name, length), (wanted, lines)) in found.iter().zip(expected) {
