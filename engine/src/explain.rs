@@ -125,7 +125,11 @@ fn passing(name: GateName, question: &Question<'_>) -> String {
             "everyone is in the audience".to_owned()
         }
         GateName::Audience => "the customer is in the audience".to_owned(),
-        GateName::Frequency => format!("sent {times} time(s) before, and may be sent again"),
+        GateName::Frequency => match times {
+            0 => "never sent to the customer before".to_owned(),
+            1 => "sent once before, and may be sent again".to_owned(),
+            times => format!("sent {times} times before, and may be sent again"),
+        },
         GateName::Holdout => "the customer is not in the control group".to_owned(),
         GateName::Guardrails => "under all caps and outside of quiet hours".to_owned(),
         GateName::Reach => {

@@ -224,14 +224,17 @@ impl Relay {
         let hello = &self.hello;
         let mut connection = match (self.security, &self.tls) {
             (Security::StartTls, Some(tls)) => {
-                let stream = TcpStream::connect(address).await.map_err(Cause::Network)?;
-                let stream = Box::new(NoReadAhead::new(stream));
+                let stream = Box::new(NoReadAhead::new(connect(address).await?));
                 let mut connection =
                     AsyncSmtpConnection::connect_with_transport(stream, hello).await?;
                 connection.starttls(tls.clone(), hello).await?;
                 connection
             }
-            (_, tls) => {
+            (Security::Plain, _) => {
+                let stream = Box::new(NoReadAhead::never_encrypted(connect(address).await?));
+                AsyncSmtpConnection::connect_with_transport(stream, hello).await?
+            }
+            (Security::StartTls | Security::Tls, tls) => {
                 AsyncSmtpConnection::connect_tokio1(address, None, hello, tls.clone(), None).await?
             }
         };
@@ -323,6 +326,14 @@ impl Relay {
         session.since = Instant::now();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
     }
+}
+
+/// SMTP is a conversation of short lines: each leaves at once, or every mail waits 40 ms for an
+/// acknowledgement that the other side holds back.
+async fn connect(address: (&str, u16)) -> Result<TcpStream, Cause> {
+    let stream = TcpStream::connect(address).await.map_err(Cause::Network)?;
+    stream.set_nodelay(true).map_err(Cause::Network)?;
+    Ok(stream)
 }
 
 impl From<SmtpError> for Cause {

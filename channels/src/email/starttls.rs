@@ -28,6 +28,11 @@ impl NoReadAhead {
     pub(crate) fn new(stream: TcpStream) -> NoReadAhead {
         NoReadAhead { stream, encrypted: false }
     }
+
+    /// For a session that stays in the clear: there is no switch to keep apart.
+    pub(crate) fn never_encrypted(stream: TcpStream) -> NoReadAhead {
+        NoReadAhead { stream, encrypted: true }
+    }
 }
 
 impl AsyncTokioStream for NoReadAhead {
