@@ -1,3 +1,67 @@
-//! Project chores.
+//! Project chores, in the language of the product: `cargo ci`, `cargo demo`, `cargo dev`,
+//! `cargo xtask tidy`. Start with [`main`]; each chore has a file.
 
-fn main() {}
+mod ci;
+mod counts;
+mod demo;
+mod needs;
+mod step;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo ci                     everything that must pass: format, tidy, lints, tests, the journey
+cargo demo [--debug] [ARGS]  build the server and run its demo; ARGS go to `tidings demo`
+cargo dev [ARGS]             the same, as a debug build
+cargo xtask tidy [--record]  the rules of the house; --record notes today's exceptions
+cargo xtask needs            fetch what the tests need besides Rust
+cargo xtask journey          only the journey, against a debug build";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match arguments.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    let done = match chore {
+        "ci" => ci::everything(),
+        "needs" => needs::install().map(|()| true),
+        "journey" => ci::journey_alone(),
+        "demo" => demo::run(rest, demo::Build::Release),
+        "dev" => demo::run(rest, demo::Build::Debug),
+        "tidy" => tidy::run(rest.iter().any(|argument| argument == "--record")),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository, wherever the chore was started.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+/// The cargo that runs us, so that a nested call uses the same toolchain.
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Where builds go.
+fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
