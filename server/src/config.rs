@@ -243,7 +243,8 @@ impl Config {
         if let Some(base_url) = &flags.base_url {
             config.base_url.clone_from(base_url);
         }
-        if config.base_url.is_empty() {
+        // Port 0 is chosen by the system; the server fills the link in when it is bound.
+        if config.base_url.is_empty() && config.listen.port() != 0 {
             config.base_url = format!("http://localhost:{}", config.listen.port());
         }
         config.base_url = config.base_url.trim_end_matches('/').to_owned();
@@ -262,7 +263,9 @@ impl Config {
         );
         let smtp = self.email.transport == Transport::Smtp;
         anyhow::ensure!(!smtp || !self.email.host.is_empty(), "email.host is needed for smtp");
-        let web = self.base_url.starts_with("http://") || self.base_url.starts_with("https://");
+        let web = self.base_url.is_empty()
+            || self.base_url.starts_with("http://")
+            || self.base_url.starts_with("https://");
         anyhow::ensure!(web, "base_url begins with https:// or http://");
         anyhow::ensure!(
             self.dispatch.attempts_per_channel > 0,

@@ -52,20 +52,24 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 impl Server {
-    /// Open the data folder and bind the address. Nothing is served yet.
+    /// Bind the address and open the data folder. Nothing is served yet.
     ///
     /// # Errors
     /// As [`serve`].
-    pub async fn open(config: Config) -> anyhow::Result<Server> {
+    pub async fn open(mut config: Config) -> anyhow::Result<Server> {
+        // First, so that a taken address is found before the data folder is touched.
+        let listen = config.listen;
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        if config.base_url.is_empty() {
+            config.base_url = format!("http://localhost:{}", listener.local_addr()?.port());
+        }
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("making {}", config.data.display()))?;
         let keys = Keys::open(&config.data)?;
         let link_secret = link_secret(&config.data)?;
-        let listen = config.listen;
         let app = App::open(config, keys, link_secret).await?;
         let first_keys = first_keys(&app).await?;
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
         Ok(Server { app, listener, first_keys })
     }
 

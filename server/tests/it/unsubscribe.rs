@@ -15,6 +15,8 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     let text = std::fs::read_to_string(server.data().join(format!("outbox/{id}.eml"))).unwrap();
     // Long headers are folded.
     let text = text.replace("\r\n ", "");
+    let port = server.base.rsplit(':').next().unwrap();
+    assert!(text.contains(&format!("http://localhost:{port}/u/")), "{text}");
     let start = text.find("/u/").unwrap();
     let token: String = text[start..]
         .chars()
