@@ -64,6 +64,8 @@ pub struct EmailSettings {
     pub user: String,
     /// The password at the relay.
     pub password: String,
+    /// A PEM file with the authority of the relay's certificate, when it is not a public one.
+    pub ca_file: Option<PathBuf>,
     /// Permit `plain` to another machine.
     pub allow_plaintext: bool,
     /// Keys that sign the mail.
@@ -159,6 +161,7 @@ impl Default for EmailSettings {
             security: MailSecurity::Starttls,
             user: String::new(),
             password: String::new(),
+            ca_file: None,
             allow_plaintext: false,
             dkim: Vec::new(),
         }
@@ -313,7 +316,7 @@ impl Config {
         }
         let outbox = self.outbox();
         Ok(channels::Config {
-            email: self.email_backend(),
+            email: self.email_backend()?,
             dkim,
             webhook: match self.webhook.transport {
                 Transport::Http => WebhookBackend::Http(WebhookConfig {
@@ -332,9 +335,9 @@ impl Config {
         })
     }
 
-    fn email_backend(&self) -> EmailBackend {
+    fn email_backend(&self) -> anyhow::Result<EmailBackend> {
         if self.email.transport != Transport::Smtp {
-            return EmailBackend::Folder(self.outbox());
+            return Ok(EmailBackend::Folder(self.outbox()));
         }
         let security = match self.email.security {
             MailSecurity::Starttls => Security::StartTls,
@@ -351,7 +354,12 @@ impl Config {
                 password: Secret::new(self.email.password.clone()),
             });
         }
-        EmailBackend::Smtp(smtp)
+        if let Some(file) = &self.email.ca_file {
+            let pem = std::fs::read_to_string(file)
+                .with_context(|| format!("reading email.ca_file {}", file.display()))?;
+            smtp.ca_pem = Some(pem);
+        }
+        Ok(EmailBackend::Smtp(smtp))
     }
 }
 
