@@ -135,8 +135,8 @@ pub struct Tally {
     pub generation: u32,
     /// An operator allowed it again; claims and answers up to this moment no longer count.
     pub allowed_again: Option<Timestamp>,
-    /// Already matched when the outreach went live without current customers; lifted when the
-    /// property condition stops holding.
+    /// Already matched when the outreach went live without current customers, or withdrawn by an
+    /// event; lifted when the property condition stops holding.
     pub excluded: bool,
     /// First refused as a member of the control group.
     pub held_out: Option<Timestamp>,

@@ -150,16 +150,28 @@ pub(crate) fn move_to(
     tally.generation += 1;
 }
 
-/// Take a released claim again: the delivery lives on after all.
+/// Take a released claim again: the delivery lives on after all. What failed after it was handed
+/// over never gave its claim back.
 pub(super) fn take_back(customer: &mut Customer, id: DeliveryId) {
     let Some(delivery) = customer.deliveries.get(&id) else { return };
     if !delivery.state.ended_unseen() {
         return;
     }
-    let tally = customer.tallies.entry(delivery.outreach).or_default();
-    tally.granted.push(delivery.decided_at);
-    if let Some(key) = once_key(&delivery.key) {
-        tally.keys.insert(key, delivery.decided_at);
+    let (outreach, decided_at) = (delivery.outreach, delivery.decided_at);
+    let others = customer.deliveries.values().filter(|other| {
+        other.id != id
+            && (other.outreach, other.decided_at) == (outreach, decided_at)
+            && !other.state.ended_unseen()
+    });
+    let (others, key) = (others.count(), once_key(&delivery.key));
+    let tally = customer.tallies.entry(outreach).or_default();
+    let in_force = tally.granted.iter().filter(|at| **at == decided_at).count();
+    if in_force > others {
+        return;
+    }
+    tally.granted.push(decided_at);
+    if let Some(key) = key {
+        tally.keys.insert(key, decided_at);
     }
     sort_times(tally);
 }
@@ -193,7 +205,7 @@ pub(crate) fn launch_key(launch: u32) -> u128 {
 }
 
 /// A claim per key is marked with a `k`, so that it is told from the id of an event.
-fn once_key(key: &[u8]) -> Option<u128> {
+pub(super) fn once_key(key: &[u8]) -> Option<u128> {
     key.strip_prefix(b"k")?.try_into().ok().map(u128::from_be_bytes)
 }
 

@@ -29,7 +29,14 @@ pub(super) fn absorb(
         // A second tab, or a second opening: seen once is seen.
         return Absorbed::default();
     }
+    let shows =
+        matches!(kind, ReceiptKind::Clicked | ReceiptKind::Dismissed | ReceiptKind::Answered)
+            && customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) < 2);
     let tally = customer.tallies.entry(outreach).or_default();
+    if shows {
+        // Whoever clicked has seen it, also when that receipt is late or lost.
+        tally.displayed.push(at);
+    }
     match kind {
         ReceiptKind::Displayed => tally.displayed.push(at),
         ReceiptKind::Clicked => tally.clicked.push(at),
@@ -49,6 +56,11 @@ pub(super) fn absorb(
         ReceiptKind::Delivered => advance(customer, delivery, DeliveryState::Delivered, place.now),
         ReceiptKind::Bounced => {
             suppress(customer, outreach_type, "bounced");
+            // A bounce proves that it was handed over, and what was handed over keeps its claim.
+            let state = customer.deliveries.get(&delivery).map(|known| known.state.clone());
+            if matches!(state, Some(DeliveryState::Attempting | DeliveryState::Held)) {
+                enact::move_to(customer, delivery, DeliveryState::Sent, place.now);
+            }
             enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
         }
         ReceiptKind::Complained => {

@@ -14,13 +14,13 @@ pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
     let settings = &question.situation.project.settings;
     let free = guardrails.ignore_project_limits;
     for cap in &guardrails.caps {
-        if let Some(reason) = over_cap(question, &cap.over, cap.times, cap.per) {
+        if let Some(reason) = over_cap(question, &cap.over, cap.times, cap.per, false) {
             return Verdict::Refuses(reason);
         }
     }
     for Cap { over, times, per } in settings.caps.iter().filter(|_| !free) {
         if applies(over, question.outreach)
-            && let Some(reason) = over_cap(question, over, *times, *per)
+            && let Some(reason) = over_cap(question, over, *times, *per, true)
         {
             return Verdict::Refuses(reason);
         }
@@ -42,8 +42,14 @@ fn applies(over: &CapScope, outreach: &Outreach) -> bool {
 }
 
 /// Sends in force in (now − per, now], over all outreaches in the scope. A delivery whose delay is
-/// over does not count itself.
-fn over_cap(question: &Question<'_>, over: &CapScope, cap: u32, per: Span) -> Option<SkipReason> {
+/// over does not count itself, and the project's caps do not count what is free of them.
+fn over_cap(
+    question: &Question<'_>,
+    over: &CapScope,
+    cap: u32,
+    per: Span,
+    of_project: bool,
+) -> Option<SkipReason> {
     let situation = question.situation;
     let since = time::before(situation.now, per, &situation.zone);
     let mut sent = 0_u32;
@@ -52,7 +58,8 @@ fn over_cap(question: &Question<'_>, over: &CapScope, cap: u32, per: Span) -> Op
         else {
             continue;
         };
-        if applies(over, other) {
+        let is_free = of_project && other.guardrails.ignore_project_limits;
+        if applies(over, other) && !is_free {
             let first = tally.granted.partition_point(|at| *at <= since);
             sent += u32::try_from(tally.granted.len() - first).unwrap_or(u32::MAX);
         }

@@ -120,6 +120,10 @@ impl<'a> Judge<'a> {
                     due_at: None,
                     reason: Some(SkipReason::CancelledBy(happening.name.clone())),
                 });
+                // The property still holds; the next write of anything must not bring it back.
+                if matches!(outreach.trigger, Trigger::UserProperty { .. }) {
+                    self.exclude(delivery.outreach, true);
+                }
             }
         }
     }

@@ -51,7 +51,13 @@ pub(super) fn act(world: &mut World, step: &Step) -> Done {
         ["launch", id, "(restarting in the middle)"] => world.launch(id, true),
         ["erase", who] => {
             let id = world.user(who);
-            world.happen(id, Fact::Erased);
+            world.erase(id);
+            Ok(())
+        }
+        ["why", who, outreach] => {
+            let id = world.user(who);
+            let why = world.why(id, outreach)?;
+            world.ledger.note(world.now, who, outreach, &format!("why: {why}"));
             Ok(())
         }
         ["guest", guest, "is", user, pairs @ ..] => {

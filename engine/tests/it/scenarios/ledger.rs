@@ -58,7 +58,7 @@ impl Ledger {
         }
         for (outreach, excluded) in &ruling.exclusions {
             let what =
-                if *excluded { "left out: it matches already" } else { "no longer left out" };
+                if *excluded { "left out until it stops matching" } else { "no longer left out" };
             self.note(applying.now, applying.who, &name(applying.project, *outreach), what);
         }
         for decision in &ruling.decisions {
@@ -163,7 +163,7 @@ fn transition_in_words(now: Timestamp, transition: &Transition) -> String {
     let state = transition.state.name();
     match (&transition.reason, transition.due_at) {
         (Some(reason), _) => format!("{state}, {}: {reason}", reason.gate().name()),
-        (None, Some(due_at)) if due_at > now => format!("{state} at {}", due_at.to_rfc3339()),
+        (None, Some(due_at)) if due_at > now => format!("waits until {}", due_at.to_rfc3339()),
         (None, _) => state.to_owned(),
     }
 }
@@ -174,9 +174,8 @@ fn decision_in_words(applying: &Applying<'_>, decision: &Decision) -> String {
         Outcome::Send { due_at, waiting, .. } => {
             let published = applying.project.published(decision.outreach, decision.version);
             let channel = published.map_or("?", |outreach| outreach.outreach_type.name());
-            match *due_at > applying.now {
-                true if *waiting => format!("send {channel}, waits until {}", due_at.to_rfc3339()),
-                true => format!("send {channel}, held until {}", due_at.to_rfc3339()),
+            match waiting {
+                true => format!("send {channel}, waits until {}", due_at.to_rfc3339()),
                 false => format!("send {channel}"),
             }
         }
@@ -203,8 +202,8 @@ pub(super) fn day_and_time(at: Timestamp) -> (String, String) {
 /// Replace each `2026-03-02T09:00:00.000Z` in a sentence by `2026-03-02 09:00`.
 fn short_times(text: &str) -> String {
     let word = |word: &str| {
-        let end = if word.ends_with([',', ';']) { &word[word.len() - 1..] } else { "" };
-        match Timestamp::parse(word.trim_end_matches([',', ';'])) {
+        let end = if word.ends_with([',', ';', '.']) { &word[word.len() - 1..] } else { "" };
+        match Timestamp::parse(word.trim_end_matches([',', ';', '.'])) {
             Some(at) => {
                 let (day, time) = day_and_time(at);
                 format!("{day} {time}{end}")

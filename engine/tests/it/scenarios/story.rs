@@ -11,6 +11,8 @@ const LEDGER: &str = "--- ledger";
 pub(super) struct Story {
     /// The sentence it shows.
     pub(super) quote: String,
+    /// The engine does not keep this promise yet.
+    pub(super) not_yet: bool,
     /// In order.
     pub(super) steps: Vec<Step>,
     /// The ledger as written.
@@ -55,7 +57,8 @@ pub(super) fn read(text: &str) -> Result<Story, String> {
     }
     let ledger = text.lines().skip(told.len() + 1).map(str::to_owned);
     let ledger = ledger.filter(|line| !line.trim().is_empty()).collect();
-    Ok(Story { quote, steps, ledger })
+    let not_yet = told.iter().any(|line| line.starts_with("# not yet: "));
+    Ok(Story { quote, not_yet, steps, ledger })
 }
 
 /// The story with another ledger.

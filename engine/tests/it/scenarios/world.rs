@@ -9,10 +9,10 @@ use std::sync::Arc;
 use engine::apply;
 use engine::condition::eval;
 use engine::customer::Customer;
-use engine::decision::Ruling;
+use engine::decision::{GATES, Outcome, Ruling};
 use engine::delivery::Delivery;
 use engine::fact::{Fact, Names};
-use engine::ids::{CustomerId, EventId, OutreachNo, ProjectNo};
+use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
 use engine::outreach::compiled::{Condition, Trigger};
 use engine::project::{Project, ProjectChange, Status};
 use engine::situation::{History, Occasion, Situation};
@@ -36,6 +36,7 @@ pub(super) struct World {
     names: BTreeMap<CustomerId, String>,
     log: Log,
     seen: BTreeSet<EventId>,
+    begun: BTreeMap<DeliveryId, CustomerId>,
 }
 
 /// The records, in order; the position of a record is its place.
@@ -73,6 +74,7 @@ impl World {
             names: BTreeMap::new(),
             log: Log::default(),
             seen: BTreeSet::new(),
+            begun: BTreeMap::new(),
         }
     }
 
@@ -167,18 +169,32 @@ impl World {
             after: &customer,
             applied: &applied,
         });
+        for decision in &applied.ruling.decisions {
+            if let Outcome::Send { delivery, .. } = &decision.outcome
+                && self.begun.insert(*delivery, id).is_some()
+            {
+                self.ledger.note(now, &who, "?", "two sends are one delivery");
+            }
+        }
         self.log.records[place].ruling = applied.ruling;
         self.customers.insert(id, customer);
+    }
+
+    /// Forget everything, also which deliveries there were.
+    pub(super) fn erase(&mut self, id: CustomerId) {
+        self.happen(id, Fact::Erased);
+        self.begun.retain(|_, whose| *whose != id);
     }
 
     /// A guest turns out to be a user: the guest's record travels, a signpost stays.
     pub(super) fn merge(&mut self, guest: &str, user: &str) {
         let guest_id = CustomerId::of_guest(PROJECT, guest);
         let into = self.user(user);
-        let snapshot = self.customer(guest_id);
+        let mut snapshot = self.customer(guest_id);
         if snapshot.merged_into.is_some() {
             return;
         }
+        snapshot.merged.push(guest_id);
         let names = Names { user_id: Some(user.to_owned()), anonymous_id: Some(guest.to_owned()) };
         self.happen(into, Fact::Merged { guest: Box::new(snapshot), names });
         self.happen(guest_id, Fact::MergedInto { customer: into });
@@ -274,18 +290,40 @@ impl World {
 
     /// Does a condition hold for a customer now?
     pub(super) fn matches(&self, id: CustomerId, condition: &Condition) -> bool {
+        eval::holds(condition, &self.situation(id, &self.customer(id)))
+    }
+
+    /// Why a customer would (not) get an outreach now: the gates that refuse, and the sentence.
+    pub(super) fn why(&self, id: CustomerId, outreach: &str) -> Result<String, String> {
+        let line = self.project.outreach(outreach).ok_or("there is no such outreach")?;
+        let live = line.live.as_ref().ok_or("it was never live")?;
         let customer = self.customer(id);
-        let zone = self.project.zone_of(&customer);
-        let situation = Situation {
+        let answer = engine::explain::explain(line, live, &self.situation(id, &customer));
+        let refusing: Vec<&str> = answer
+            .gates
+            .iter()
+            .filter(|gate| gate.verdict == "refuses")
+            .map(|gate| gate.gate.as_str())
+            .collect();
+        if answer.gates.len() != GATES.len() {
+            return Err("an explanation shows every gate".to_owned());
+        }
+        Ok(match refusing.as_slice() {
+            [] => answer.sentence,
+            refusing => format!("[{}] {}", refusing.join(", "), answer.sentence),
+        })
+    }
+
+    fn situation<'a>(&'a self, id: CustomerId, customer: &'a Customer) -> Situation<'a> {
+        Situation {
             project: &self.project,
             id,
-            customer: &customer,
+            customer,
             occasion: Occasion::Question,
             now: self.now,
-            zone,
+            zone: self.project.zone_of(customer),
             history: &self.log,
-        };
-        eval::holds(condition, &situation)
+        }
     }
 
     /// Ask and render again before a delivery leaves.
