@@ -41,8 +41,8 @@ fn applies(over: &CapScope, outreach: &Outreach) -> bool {
     }
 }
 
-/// Sends in force in (now − per, now], over all outreaches in the scope. A delivery whose delay is
-/// over does not count itself, and the project's caps do not count what is free of them.
+/// Sends in force in (now − per, now], over all outreaches in the scope. The project's caps do not
+/// count what is free of them.
 fn over_cap(
     question: &Question<'_>,
     over: &CapScope,
@@ -63,12 +63,6 @@ fn over_cap(
             let first = tally.granted.partition_point(|at| *at <= since);
             sent += u32::try_from(tally.granted.len() - first).unwrap_or(u32::MAX);
         }
-    }
-    if let Stage::Send(delivery) = question.stage
-        && delivery.decided_at > since
-        && applies(over, question.outreach)
-    {
-        sent = sent.saturating_sub(1);
     }
     (sent >= cap).then(|| SkipReason::Capped { sent, cap, over: in_words(over, per) })
 }

@@ -156,9 +156,13 @@ impl<'a> Judge<'a> {
                 Some(happening) => Occasion::Event(happening),
                 None => Occasion::Property,
             };
+            // What is judged again is no history of itself: neither a cap nor a condition on what
+            // was sent counts it.
+            let own = self.set_aside(&delivery);
             let situation = self.situation(occasion);
             let stage = Stage::Send(&delivery);
             let answer = decide(&Question { outreach, line, situation: &situation, stage });
+            self.put_back(&delivery, own);
             self.transition(match answer {
                 Ok(due_at) => Transition {
                     delivery: delivery.id,
@@ -173,6 +177,22 @@ impl<'a> Judge<'a> {
                     reason: Some(reason),
                 },
             });
+        }
+    }
+
+    /// Take a delivery's claim out of the count; the answer is where it stood.
+    fn set_aside(&mut self, delivery: &Delivery) -> Option<usize> {
+        let granted = &mut self.customer.tallies.get_mut(&delivery.outreach)?.granted;
+        let place = granted.iter().rposition(|at| *at == delivery.decided_at)?;
+        granted.remove(place);
+        Some(place)
+    }
+
+    fn put_back(&mut self, delivery: &Delivery, place: Option<usize>) {
+        if let (Some(place), Some(tally)) =
+            (place, self.customer.tallies.get_mut(&delivery.outreach))
+        {
+            tally.granted.insert(place, delivery.decided_at);
         }
     }
 
