@@ -16,6 +16,7 @@ use crate::delivery::{Delivery, DeliveryState, TriggerRef};
 use crate::fact::event_key;
 use crate::ids::{DeliveryId, OutreachNo};
 use crate::outreach::compiled::{Ask, Condition, Outreach, Trigger, Wait};
+use crate::outreach::definition::{Span, Unit};
 use crate::project::{OutreachLine, Status};
 use crate::situation::{Happening, History, Occasion, Situation};
 use crate::time::{self, Timestamp};
@@ -387,15 +388,20 @@ fn send(question: &Question<'_>, not_before: Timestamp) -> Outcome {
     let Question { outreach, situation, .. } = question;
     let zone = &situation.zone;
     let delay = wait_of(&outreach.trigger).and_then(|wait| wait.delay);
-    let due_at = match delay {
-        Some(delay) => time::after(situation.now, delay, zone),
-        None => not_before,
+    let (wanted, due_at) = match delay {
+        Some(delay) => {
+            let over = time::after(situation.now, delay, zone);
+            (over, over)
+        }
+        None => (situation.now, not_before),
     };
+    // It expires some time after it was wanted; a hold does not keep old news fresh.
     let lives = match outreach.expires_after {
-        Some(span) => Some(time::after(due_at, span, zone)),
+        Some(span) => Some(time::after(wanted, span, zone)),
         None if outreach.outreach_type.is_in_app() => {
             let days = situation.project.settings.in_app_expiry_days;
-            Some(due_at.plus_ms(i64::from(days) * 86_400_000))
+            let span = Span { amount: days, unit: Unit::Days };
+            Some(time::after(wanted, span, zone))
         }
         None => None,
     };
