@@ -50,6 +50,9 @@ pub(crate) fn judge(
             for no in &place.project.by_property {
                 judge.consider_property(*no, call);
             }
+            if call == Call::Clock {
+                judge.stop_timers();
+            }
         }
         Some(call @ Call::WentLive(no)) => judge.consider_property(no, call),
         Some(Call::Launched(no, launch)) => judge.launch(no, launch),
@@ -323,6 +326,16 @@ impl<'a> Judge<'a> {
             return;
         }
         self.wake(no, (!granted && (at.is_some() || held)).then_some(Wake { at, held }));
+    }
+
+    /// Timers of outreaches that ended, or wait for something else by now, have nothing to ask.
+    fn stop_timers(&mut self) {
+        let asked = &self.place.project.by_property;
+        let wakes = self.customer.wakes.keys();
+        let idle: Vec<OutreachNo> = wakes.filter(|no| !asked.contains(no)).copied().collect();
+        for no in idle {
+            self.wake(no, None);
+        }
     }
 
     /// Where a delivery ended unseen its claim is free, and the clock may make the property true
