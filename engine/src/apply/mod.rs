@@ -99,8 +99,9 @@ pub fn replay(
     now: Timestamp,
 ) -> Vec<DeliveryId> {
     let place = Place { project, id, position, now };
-    let mut changed = absorb::absorb(place, customer, fact).changed;
-    enact::ruling(place, customer, ruling);
+    let absorbed = absorb::absorb(place, customer, fact);
+    let mut changed = absorbed.changed;
+    enact::ruling(place, customer, &absorbed.happenings, ruling);
     add_changed(&mut changed, ruling);
     enact::forget_old(customer);
     changed

@@ -35,7 +35,7 @@ pub(crate) fn judge(
     if absorbed.call == Some(Call::Clock) {
         judge.ripen();
     }
-    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+    for happening in &absorbed.happenings {
         judge.convert(happening);
     }
     for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
@@ -219,28 +219,46 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Goals that are reached within their time after a send.
+    /// Goals that are reached within their time after a delivery was due.
     fn convert(&mut self, happening: &Happening) {
         let concerned = self.place.project.by_goal.get(&happening.key).cloned().unwrap_or_default();
         for no in concerned {
             let Some((_, outreach)) = self.live(no) else { continue };
-            let (Some(goal), Some(tally)) = (&outreach.goal, self.customer.tallies.get(&no)) else {
-                continue;
-            };
-            let Some(granted) = tally.granted.iter().rfind(|granted| **granted <= happening.at)
-            else {
-                continue;
-            };
+            let Some(goal) = &outreach.goal else { continue };
             let situation = self.situation(Occasion::Event(happening));
-            let in_time = happening.at <= time::after(*granted, goal.within, &situation.zone);
-            let counts = goal.conditions.as_ref().is_none_or(|conditions| {
+            let in_time = |due_at: Timestamp| {
+                due_at < happening.at
+                    && happening.at <= time::after(due_at, goal.within, &situation.zone)
+            };
+            let counts = |conditions: &Condition| {
                 eval::holds_for(conditions, happening.properties(), &situation)
-            });
-            if in_time && counts {
-                enact::convert(self.place, self.customer, no);
+            };
+            if self.due(no, happening.at).into_iter().any(in_time)
+                && goal.conditions.as_ref().is_none_or(counts)
+            {
+                enact::convert(self.customer, no, happening.at);
                 self.ruling.conversions.push(no);
             }
         }
+    }
+
+    /// When deliveries of an outreach were due. Those that were let go of count from their claim,
+    /// the latest before a moment for all of them.
+    fn due(&self, no: OutreachNo, before: Timestamp) -> Vec<Timestamp> {
+        let known = || self.customer.deliveries.values().filter(move |one| one.outreach == no);
+        let granted = self.customer.tallies.get(&no).map_or(&[][..], |tally| &tally.granted);
+        let bounced = |one: &Delivery| one.state == DeliveryState::Failed;
+        let sent = |one: &&Delivery| {
+            granted.contains(&one.decided_at)
+                && one.state != DeliveryState::Waiting
+                && (bounced(one) || !one.state.ended_unseen())
+        };
+        let forgotten = granted
+            .iter()
+            .rev()
+            .filter(|at| **at < before)
+            .find(|at| known().all(|one| one.decided_at != **at));
+        known().filter(sent).map(|one| one.due_at).chain(forgotten.copied()).collect()
     }
 
     /// One outreach and one occasion. A trigger that did not happen is no decision.
