@@ -61,7 +61,10 @@ pub(super) fn absorb(
             if matches!(state, Some(DeliveryState::Attempting | DeliveryState::Held)) {
                 enact::move_to(customer, delivery, DeliveryState::Sent, place.now);
             }
-            enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
+            // What was seen was seen, whatever the server says afterwards.
+            if customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) < 2) {
+                enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
+            }
         }
         ReceiptKind::Complained => {
             suppress(customer, outreach_type, "complained");
