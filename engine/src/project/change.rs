@@ -130,6 +130,9 @@ impl Project {
 
     fn launch(&mut self, id: &str, now: Timestamp) -> Result<(), Vec<Problem>> {
         let line = self.line(id)?;
+        if line.status == Status::Ended {
+            return Err(refused("ended", format!("{id:?} has ended for good; clone it instead")));
+        }
         let outreach = line.latest.clone()?;
         if !matches!(outreach.trigger, Trigger::OneOff { .. }) {
             return Err(refused(
