@@ -66,6 +66,11 @@ impl Server {
         Ok(Server { app, listener, first_keys })
     }
 
+    /// The state of the server, for what runs beside it.
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     /// The address it listens on.
     ///
     /// # Errors
@@ -147,7 +152,7 @@ fn link_secret(folder: &Path) -> anyhow::Result<[u8; 32]> {
     }
 }
 
-fn start_log(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
         .with_context(|| format!("log.level {:?}", config.log.level))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -160,7 +165,7 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn stop_signal() {
+pub(crate) async fn stop_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     let terminate = async {

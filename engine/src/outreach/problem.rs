@@ -18,7 +18,10 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(pointer: &str, code: &str, message: impl Into<String>) -> Problem {
-        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code} is not in CODES");
+        debug_assert!(
+            CODES.iter().chain(CHANGE_CODES).any(|(known, _)| *known == code),
+            "{code} is not in CODES"
+        );
         Problem { pointer: pointer.to_owned(), code: code.to_owned(), message: message.into() }
     }
 }
@@ -84,13 +87,16 @@ pub const CODES: &[(&str, &str)] = &[
     ("bad_method", "a method that webhooks do not have"),
     ("bad_header", "not a header"),
     ("reserved_header", "a header that we set"),
-    // The life of an outreach, and the settings of a project.
-    ("no_way_back", "a status that goes back to draft"),
-    ("not_live", "a pause of what was never live"),
-    ("ended", "a new status for what has ended for good"),
-    ("one_off", "a one-off that is to go live instead of being launched"),
-    ("not_one_off", "a launch of what is no one-off"),
-    ("already_launched", "a second launch of a one-off"),
+];
+
+/// Codes of changes that a project refuses although the definition is sound.
+pub const CHANGE_CODES: &[(&str, &str)] = &[
     ("malformed_settings", "settings that cannot be read"),
     ("unknown_time_zone", "not an IANA time zone"),
+    ("ended", "a change of an outreach that has ended"),
+    ("one_off", "a one-off that is set live instead of launched"),
+    ("no_way_back", "a status that never comes back"),
+    ("not_live", "a pause of an outreach that was never live"),
+    ("not_one_off", "a launch of an outreach that has a trigger"),
+    ("already_launched", "a second launch of a one-off"),
 ];

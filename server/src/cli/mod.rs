@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod demo;
 mod explain;
 mod export;
 mod import;
@@ -36,6 +37,8 @@ On an empty data folder the project `main` is made, and its keys are printed, on
         #[arg(long)]
         print_config: bool,
     },
+    /// Run the server with a living demo project.
+    Demo(demo::Demo),
     /// List, make and revoke the keys of the API.
     Keys(keys::Keys),
     /// Verify the log of a data folder, from the first record to the last.
@@ -70,6 +73,7 @@ impl Cli {
                 }
                 runtime()?.block_on(crate::serve::serve(config))
             }
+            Command::Demo(command) => command.run(&self.flags),
             Command::Keys(command) => command.run(&Config::load(&self.flags)?),
             Command::Check => check::run(&Config::load(&self.flags)?),
             Command::Explain(command) => runtime()?.block_on(command.run()),
@@ -80,6 +84,7 @@ impl Cli {
     }
 }
 
+/// The runtime that everything asynchronous runs on.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     // Templates render on these threads and may nest; 2 MiB is what the renderer asks for at least.
     tokio::runtime::Builder::new_multi_thread()

@@ -109,6 +109,22 @@ impl<'a> Stage<'a> {
         self.step(rest, midnight.plus_ms(DAY))
     }
 
+    /// One act on a stage whose clock is the wall's; then the customer looks around. What leaves by
+    /// mail is the server's own affair.
+    ///
+    /// # Errors
+    /// The host has stopped.
+    pub fn act(&mut self, act: Act) -> Result<(), PlayError> {
+        let customer = self.customer(&act.names);
+        let now = self.host.now();
+        self.submit(vec![command(act, now)])?;
+        let mut answers = Vec::new();
+        if let Some(customer) = customer {
+            self.look_around(customer, &mut answers);
+        }
+        self.submit(answers)
+    }
+
     fn step(&mut self, acts: Vec<Act>, now: Timestamp) -> Result<(), PlayError> {
         self.clock.store(now.0, Ordering::Release);
         self.host.clock_moved();
