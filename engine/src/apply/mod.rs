@@ -58,7 +58,8 @@ pub(crate) enum Call {
     /// Attributes were written: property triggers.
     Write,
     /// An event moved what events keep (`last_seen`, `session_count`): property triggers on them.
-    Seen,
+    /// A late or historical one only sets their timers.
+    Seen { silent: bool },
     /// Something changed without triggering; only the timers of property triggers are set.
     Stored,
     /// A timer: delays that are over, dates that have come.

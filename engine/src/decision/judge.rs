@@ -46,7 +46,7 @@ pub(crate) fn judge(
     }
     match absorbed.call {
         None => {}
-        Some(call @ (Call::Write | Call::Seen | Call::Stored | Call::Clock)) => {
+        Some(call @ (Call::Write | Call::Seen { .. } | Call::Stored | Call::Clock)) => {
             for no in &place.project.by_property {
                 judge.consider_property(*no, call);
             }
@@ -299,7 +299,11 @@ impl<'a> Judge<'a> {
         if by_clock && before.and_then(|wake| wake.at).is_none_or(|at| at > now) {
             return;
         }
-        if call == Call::Seen && !asks_what_events_keep(condition) {
+        let by_event = matches!(call, Call::Seen { .. });
+        let moved = by_event && asks_what_events_keep(condition);
+        // Whoever comes before the schedule begins is among those who wait for it.
+        let waits_for_start = before.is_none() && outreach.start.is_some_and(|start| now < start);
+        if by_event && !moved && !waits_for_start {
             return;
         }
         let tally = self.customer.tallies.get(&no);
@@ -316,8 +320,9 @@ impl<'a> Judge<'a> {
         let starts = before.is_some_and(|wake| wake.at.is_some() && wake.at == outreach.start);
         let may_decide = match call {
             Call::Stored => false,
+            Call::Seen { silent } => moved && !silent,
             Call::Clock => starts || !before.is_some_and(|wake| wake.held),
-            Call::Write | Call::Seen | Call::WentLive(_) | Call::Launched(..) => true,
+            Call::Write | Call::WentLive(_) | Call::Launched(..) => true,
         };
         let went_live = matches!(call, Call::WentLive(_));
         if went_live && !include_current && line.status != Status::Paused {
@@ -340,7 +345,7 @@ impl<'a> Judge<'a> {
         let early_enough = before.is_some_and(|wake| {
             wake.held == held && wake.at.is_some_and(|early| at.is_some_and(|at| early <= at))
         });
-        if call == Call::Seen && early_enough && !granted {
+        if by_event && early_enough && !granted {
             return;
         }
         self.wake(no, (!granted && (at.is_some() || held)).then_some(Wake { at, held }));

@@ -50,7 +50,8 @@ impl Question<'_> {
         if !late {
             self.passes(GateName::Schedule, self.schedule_gate())?;
         }
-        if self.stage != (Stage::Late { audience: false }) {
+        // The snapshot was taken at the launch; who is in it stays in it.
+        if self.launch.is_none() && self.stage != (Stage::Late { audience: false }) {
             self.passes(GateName::Audience, self.audience_gate())?;
         }
         if !late {
@@ -112,7 +113,9 @@ impl Question<'_> {
             return None;
         };
         let event = self.scene.model.history.event(self.scene.trigger?)?;
-        values::at_path(&event.properties, property).as_ref().and_then(values::text)
+        let text = values::at_path(&event.properties, property).as_ref().and_then(values::text)?;
+        let key = text.trim();
+        (!key.is_empty()).then(|| key.to_owned())
     }
 
     fn frequency_gate(&self) -> Result<(), Skip> {
@@ -209,11 +212,11 @@ impl Question<'_> {
         if outreach_type == OutreachType::Email && !address.contains('@') {
             return Err(Skip::NoAddress);
         }
-        if !self.consents(outreach_type) {
-            return Err(Skip::NoConsent);
-        }
         if history.suppressed(customer, outreach_type.name(), &address) {
             return Err(Skip::Suppressed);
+        }
+        if !self.consents(outreach_type) {
+            return Err(Skip::NoConsent);
         }
         Ok(())
     }

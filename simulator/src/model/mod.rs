@@ -245,13 +245,27 @@ impl Model {
             return verdicts;
         };
         let Some(line) = self.outreaches.get_mut(place) else { return verdicts };
-        let begins = matches!(status, Status::Live | Status::Shadow) && line.status != status;
-        if matches!(status, Status::Live | Status::Shadow) {
+        let one_off = matches!(line.latest.trigger, Trigger::OneOff { .. });
+        let refused = match status {
+            _ if line.status == Status::Ended => true,
+            // A one-off is launched; only then can it be paused and resumed.
+            Status::Live => one_off && line.launches == 0,
+            Status::Paused => line.published.is_none(),
+            Status::Draft => true,
+            Status::Shadow | Status::Ended => false,
+        };
+        if refused {
+            return verdicts;
+        }
+        let publishes = matches!(status, Status::Live | Status::Shadow);
+        if publishes {
             line.published = Some(line.latest.clone());
         }
-        line.status = status;
-        if begins {
+        if publishes && line.status != status {
             line.live_since = Some(now);
+        }
+        line.status = status;
+        if publishes {
             verdicts.extend(self.go_live(place, now));
         }
         verdicts
@@ -271,6 +285,9 @@ impl Model {
     pub fn accept(&mut self, now: Ms, input: Input) -> Vec<Verdict> {
         let mut verdicts = self.advance(now);
         verdicts.extend(self.take_in(now, input));
+        for customer in self.history.customers() {
+            self.readmit(customer, now);
+        }
         verdicts
     }
 
@@ -312,6 +329,7 @@ impl Model {
                 let Some(customer) = self.meet(&names, Some(&message_id)) else {
                     return Vec::new();
                 };
+                self.learn(customer, &names);
                 let at = at.min(now);
                 let name = event_name(&name);
                 let event = Event { name, at, properties, historical, source: Source::Tracked };
@@ -321,6 +339,7 @@ impl Model {
                 let Some(customer) = self.meet(&names, Some(&message_id)) else {
                     return Vec::new();
                 };
+                self.learn(customer, &names);
                 let mut verdicts = self.merge(customer, &names, now);
                 let changes = written(&changes);
                 self.history.push(customer, now, What::Write { changes, historical });
@@ -355,14 +374,18 @@ impl Model {
         {
             return None;
         }
-        if let Some(user) = &names.user_id {
-            self.history.users.insert(customer, user.clone());
-        }
         Some(customer)
     }
 
-    /// A guest turns out to be this user. Where both hold the same claim and one of the two
-    /// messages still waits, that one is withdrawn: nobody gets it twice.
+    fn learn(&mut self, customer: CustomerId, names: &Names) {
+        if let Some(user) = &names.user_id {
+            self.history.users.insert(customer, user.clone());
+        }
+    }
+
+    /// A guest turns out to be this user. Where both hold the same claim and the customer has not
+    /// seen one of the two messages, that one is withdrawn: nobody gets it twice. What the guest
+    /// was becomes the user's like a write, and is judged like one.
     fn merge(&mut self, user: CustomerId, names: &Names, now: Ms) -> Vec<Verdict> {
         let (Some(_), Some(anonymous)) = (&names.user_id, &names.anonymous_id) else {
             return Vec::new();
@@ -371,17 +394,18 @@ impl Model {
         if self.history.merged_into(guest).is_some() {
             return Vec::new();
         }
+        let known = self.history.entries.iter().any(|entry| entry.customer == guest);
         let theirs = self.open_claims(guest);
         let own = self.open_claims(user);
         let mut withdrawn = Vec::new();
-        for (guests, outreach, key, guests_waits) in &theirs {
-            for (users, other, other_key, users_waits) in &own {
+        for (guests, outreach, key, guests_open) in &theirs {
+            for (users, other, other_key, users_open) in &own {
                 if outreach != other || key != other_key {
                     continue;
                 }
-                if *guests_waits {
+                if *guests_open {
                     withdrawn.push(*guests);
-                } else if *users_waits {
+                } else if *users_open {
                     withdrawn.push(*users);
                 }
             }
@@ -399,6 +423,9 @@ impl Model {
                 at: now,
                 outcome,
             }));
+        }
+        if known {
+            verdicts.extend(self.judge_properties(user, now));
         }
         verdicts
     }

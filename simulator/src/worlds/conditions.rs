@@ -40,6 +40,32 @@ pub fn condition(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
     at_depth(dice, topic, place, 1)
 }
 
+/// A condition that asks something, as a property trigger must.
+pub fn asking(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
+    loop {
+        let condition = condition(dice, topic, place);
+        if asks(&condition) {
+            return condition;
+        }
+    }
+}
+
+fn asks(condition: &Condition) -> bool {
+    match condition {
+        Condition::All { conditions }
+        | Condition::Any { conditions }
+        | Condition::None { conditions } => conditions.iter().any(asks),
+        Condition::Muted { .. } => false,
+        Condition::Attribute { .. }
+        | Condition::CustomAttribute { .. }
+        | Condition::Property { .. }
+        | Condition::Event { .. }
+        | Condition::Outreach { .. }
+        | Condition::Segment { .. }
+        | Condition::RandomBucket { .. } => true,
+    }
+}
+
 fn at_depth(dice: &mut Dice, topic: &Topic, place: Place, depth: u32) -> Condition {
     if depth < DEPTH && dice.chance(30) {
         let conditions = (0..dice.below(4)).map(|_| at_depth(dice, topic, place, depth + 1));

@@ -18,6 +18,20 @@ const LEAP: Ms = 40 * 86_400_000;
 /// The names of the people of a world. A browser belongs to one of them.
 const PEOPLE: [(&str, &str); 3] = [("anna", "browser-a"), ("ben", "browser-b"), ("cleo", "tab-c")];
 
+/// What comes back from deliveries.
+const SAID: [ReceiptKind; 10] = [
+    ReceiptKind::Displayed,
+    ReceiptKind::Displayed,
+    ReceiptKind::Displayed,
+    ReceiptKind::Clicked,
+    ReceiptKind::Clicked,
+    ReceiptKind::Answered,
+    ReceiptKind::Dismissed,
+    ReceiptKind::Bounced,
+    ReceiptKind::Complained,
+    ReceiptKind::Unsubscribed,
+];
+
 /// Somebody who lives a random life.
 pub(super) struct Life<'a> {
     /// Where chance comes from.
@@ -228,23 +242,15 @@ impl<'a> Life<'a> {
     }
 
     fn receipt(&mut self) {
-        let place = self.dice.below(self.outreaches.len() as u64);
+        let (outreach, definition) = self.dice.one(self.outreaches);
+        // What is shown in the browser cannot bounce.
+        let kinds = if definition.content.outreach_type().is_in_app() { 7 } else { 10 };
+        let kinds = SAID.get(..kinds).unwrap_or(&SAID);
         let input = Input::Receipt {
             names: self.names(false),
             message_id: self.message_id(),
-            outreach: outreach_id(place),
-            kind: self.dice.one(&[
-                ReceiptKind::Displayed,
-                ReceiptKind::Displayed,
-                ReceiptKind::Displayed,
-                ReceiptKind::Clicked,
-                ReceiptKind::Clicked,
-                ReceiptKind::Answered,
-                ReceiptKind::Dismissed,
-                ReceiptKind::Bounced,
-                ReceiptKind::Complained,
-                ReceiptKind::Unsubscribed,
-            ]),
+            outreach,
+            kind: self.dice.one(kinds),
             at: self.now - self.dice.one(&[0, 0, 0, 1, 1_500]),
         };
         self.send(input);

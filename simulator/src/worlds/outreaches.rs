@@ -72,7 +72,7 @@ fn trigger(dice: &mut Dice, topic: &Topic) -> Trigger {
             recheck_audience,
         },
         7 | 8 => Trigger::UserProperty {
-            condition: conditions::condition(dice, topic, Place::Trigger),
+            condition: conditions::asking(dice, topic, Place::Trigger),
             include_current: dice.chance(50),
             delay,
             cancel_on,
@@ -154,7 +154,8 @@ fn send_window(dice: &mut Dice) -> SendWindow {
         1 => vec![dice.one(&days)],
         _ => days.to_vec(),
     };
-    let (from, to) = dice.one(&[("09:00", "17:00"), ("02:30", "12:00"), ("18:00", "01:00")]);
+    let (from, to) =
+        dice.one(&[("09:00", "17:00"), ("02:30", "12:00"), ("18:00", "24:00"), ("00:00", "01:00")]);
     SendWindow { days, from: from.to_owned(), to: to.to_owned() }
 }
 
