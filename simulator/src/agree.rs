@@ -34,8 +34,12 @@ pub fn agree(seed: u64) -> Result<Coverage, Box<Disagreement>> {
     let world = worlds::world(seed);
     let played = worlds::play(&world);
     let (engine, replayed) = live(&world);
+    let tells = std::env::var_os("TIDINGS_TELL").is_some();
     for (step, (model, engine)) in played.verdicts.into_iter().zip(engine).enumerate() {
         let (model, engine) = (sorted(model), sorted(engine));
+        if tells && model != engine {
+            tell(&world, step);
+        }
         if model != engine {
             let act = world.steps.get(step).map(|step| format!("{step:?}")).unwrap_or_default();
             return Err(Box::new(Disagreement { seed, step, act, model, engine }));
@@ -46,6 +50,25 @@ pub fn agree(seed: u64) -> Result<Coverage, Box<Disagreement>> {
         return Err(Box::new(Disagreement { seed, step: world.steps.len(), act, model, engine }));
     }
     Ok(played.coverage)
+}
+
+/// What one needs to know to settle a difference.
+fn tell(world: &World, until: usize) {
+    println!("settings {}", serde_json::to_string(&world.settings).unwrap_or_default());
+    for (id, filter) in &world.segments {
+        println!("{id} {}", serde_json::to_string(filter).unwrap_or_default());
+    }
+    for (id, definition) in &world.definitions {
+        println!("{id} {}", serde_json::to_string(definition).unwrap_or_default());
+    }
+    let verdicts = worlds::play(world).verdicts;
+    for (place, (step, verdicts)) in world.steps.iter().zip(verdicts).enumerate().take(until + 1) {
+        println!("{place} {} {:?}", crate::model::clock::write(step.now), step.act);
+        for verdict in verdicts {
+            let Verdict { outreach, customer, at, outcome } = verdict;
+            println!("    {} {outreach} {customer} {outcome:?}", crate::model::clock::write(at));
+        }
+    }
 }
 
 /// Nothing is promised across customers, so verdicts are compared customer by customer; nor about
