@@ -141,30 +141,36 @@ mod tests {
         let last = first + how_many();
         let work = || {
             let mut coverage = Coverage::default();
+            let mut differences = Vec::new();
             loop {
                 let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if seed >= last {
-                    return coverage;
+                    return (coverage, differences);
                 }
                 match agree(seed) {
                     Ok(seen) => coverage.add(&seen),
-                    Err(difference) => panic!(
-                        "world {} step {}: {}\nmodel  {:#?}\nengine {:#?}",
-                        difference.seed,
-                        difference.step,
-                        difference.act,
-                        difference.model,
-                        difference.engine
-                    ),
+                    Err(difference) => differences.push(difference),
                 }
             }
         };
-        let coverage = std::thread::scope(|scope| {
+        let (coverage, differences) = std::thread::scope(|scope| {
             let other = scope.spawn(work);
-            let mut coverage = work();
-            coverage.add(&other.join().unwrap());
-            coverage
+            let (mut coverage, mut differences) = work();
+            let (seen, more) = other.join().unwrap();
+            coverage.add(&seen);
+            differences.extend(more);
+            (coverage, differences)
         });
+        let seeds: Vec<_> = differences.iter().map(|one| (one.seed, one.step)).collect();
+        if let Some(Disagreement { seed, step, act, model, engine }) =
+            differences.into_iter().min_by_key(|one| one.seed).map(|one| *one)
+        {
+            panic!(
+                "{} worlds differ: {seeds:?}\n\
+                 world {seed} step {step}: {act}\nmodel  {model:#?}\nengine {engine:#?}",
+                seeds.len()
+            );
+        }
         println!("{} worlds, 0 differences\n{coverage}", how_many());
     }
 }

@@ -100,12 +100,14 @@ impl Stage {
     }
 
     /// What of the world does not compile.
+    #[cfg(test)]
     pub(super) fn problems(&self) -> Vec<String> {
         let lines = self.project.outreaches.values();
         let wrong = lines.filter_map(|line| line.latest.as_ref().err());
         wrong.flatten().map(|problem| format!("{problem:?}")).collect()
     }
 
+    #[cfg(test)]
     pub(super) fn segments(&self) -> usize {
         self.project.segments.len()
     }
@@ -305,10 +307,11 @@ impl Stage {
 
     fn latest(&self, customer: CustomerId, outreach: OutreachNo) -> Option<DeliveryId> {
         let customer = self.customers.get(&customer)?;
-        // What bounced was handed over, and a receipt may still come.
+        // What bounced was handed over, and what expired lay in an inbox: a receipt may still come.
         let sent = |one: &Delivery| match one.state {
             DeliveryState::Waiting => false,
             DeliveryState::Failed => true,
+            DeliveryState::Expired => one.outreach_type.is_in_app(),
             _ => !one.state.ended_unseen(),
         };
         let mut latest = self.begun.iter().rev().filter_map(|id| customer.deliveries.get(id));

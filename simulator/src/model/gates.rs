@@ -134,9 +134,6 @@ impl Question<'_> {
         };
         let key = self.key();
         let key_used = key.is_some() && grants.iter().any(|grant| grant.key == key);
-        if self.launch.is_some() {
-            return refuse(key_used, Skip::AlreadySent);
-        }
         match &self.definition.frequency {
             Frequency::EveryTime => Ok(()),
             Frequency::Once => refuse(!grants.is_empty(), Skip::AlreadySent),
@@ -191,12 +188,15 @@ impl Question<'_> {
         }
         let scene = &self.scene;
         let since = clock::span_before(scene.now, cap.per, &scene.zone);
+        // An outreach is counted as what it is now, whichever version sent.
         let sent = scene.model.history.grants_of(scene.customer).filter(|(place, grant)| {
             Some(*place) != scene.own
                 && grant.in_force()
                 && grant.at > since
-                && counted(&cap.over, &grant.definition)
-                && !(of_project && grant.definition.guardrails.ignore_project_limits)
+                && scene.model.published(&grant.outreach).is_some_and(|definition| {
+                    counted(&cap.over, definition)
+                        && !(of_project && definition.guardrails.ignore_project_limits)
+                })
         });
         if sent.count() as u64 >= u64::from(cap.times) { Err(Skip::Capped) } else { Ok(()) }
     }

@@ -110,6 +110,8 @@ pub enum GrantState {
     Waiting,
     /// To be sent at its time, or sent.
     Standing,
+    /// Nobody saw it in time, and the claim was taken back.
+    Expired,
     /// Taken back.
     Released,
 }
@@ -117,7 +119,7 @@ pub enum GrantState {
 impl Grant {
     /// Not taken back.
     pub fn in_force(&self) -> bool {
-        self.state != GrantState::Released
+        matches!(self.state, GrantState::Waiting | GrantState::Standing)
     }
 
     /// The channel.

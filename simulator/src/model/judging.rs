@@ -2,7 +2,7 @@
 
 use engine::ids::CustomerId;
 use engine::outreach::content::OutreachType;
-use engine::outreach::definition::{CancelEvent, Definition, Frequency, Span, Trigger};
+use engine::outreach::definition::{CancelEvent, Condition, Definition, Frequency, Span, Trigger};
 use engine::project::Status;
 use serde_json::json;
 
@@ -63,7 +63,21 @@ impl Model {
             });
         }
         events.push(event.clone());
-        self.happen(customer, now, events)
+        let mut verdicts = self.happen(customer, now, events);
+        if !event.historical && !self.is_late(event, now) {
+            for index in self.in_order() {
+                let line = self.outreaches.get(index);
+                let condition = line.and_then(|line| line.property_trigger());
+                if condition.is_some_and(|(condition, _)| asks_of_events(condition)) {
+                    verdicts.extend(self.judge_property(index, customer, now));
+                }
+            }
+        }
+        verdicts
+    }
+
+    fn is_late(&self, event: &Event, now: Ms) -> bool {
+        event.at < now - Ms::from(self.settings.late_after_hours) * 3_600_000
     }
 
     /// Something came back; it counts as an event of the customer.
@@ -76,7 +90,8 @@ impl Model {
         at: Ms,
     ) -> Vec<Verdict> {
         let sent = self.history.grants_of(customer).filter(|(_, grant)| {
-            grant.outreach == outreach && grant.state == GrantState::Standing && grant.due_at <= now
+            let shown = matches!(grant.state, GrantState::Standing | GrantState::Expired);
+            grant.outreach == outreach && shown && grant.due_at <= now
         });
         let Some((place, grant)) = sent.last() else {
             return Vec::new();
@@ -85,6 +100,7 @@ impl Model {
             // A second tab, or a second opening: seen once is seen.
             return Vec::new();
         }
+        let expired = grant.state == GrantState::Expired;
         let outreach_type = grant.outreach_type();
         let topic = match &grant.definition.content {
             engine::outreach::content::Content::Email { topic, .. } => topic.clone(),
@@ -92,6 +108,11 @@ impl Model {
         };
         let what = What::Receipt { outreach: outreach.to_owned(), grant: place, kind, at };
         self.history.push(customer, now, what);
+        self.note("seen after it expired", expired);
+        if expired && let Some(grant) = self.history.grants.get_mut(place) {
+            // A browser that was offline: the claim is used up after all.
+            grant.state = GrantState::Standing;
+        }
         let channel = outreach_type.name();
         let name = match kind {
             ReceiptKind::Displayed if outreach_type == OutreachType::Email => "email.opened",
@@ -183,8 +204,7 @@ impl Model {
         place: usize,
     ) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        let late = Ms::from(self.settings.late_after_hours) * 3_600_000;
-        if event.historical || event.at < now - late {
+        if event.historical || self.is_late(event, now) {
             return verdicts;
         }
         for index in self.in_order() {
@@ -443,6 +463,19 @@ fn answered(outreach_type: OutreachType) -> &'static str {
         OutreachType::Tour => "tour.completed",
         OutreachType::Checklist => "checklist.completed",
         _ => "outreach.answered",
+    }
+}
+
+/// Whether a condition asks for something that events change without a write.
+fn asks_of_events(condition: &Condition) -> bool {
+    match condition {
+        Condition::All { conditions }
+        | Condition::Any { conditions }
+        | Condition::None { conditions } => conditions.iter().any(asks_of_events),
+        Condition::Attribute { attribute, .. } => {
+            ["first_seen", "last_seen", "session_count"].contains(&attribute.as_str())
+        }
+        _ => false,
     }
 }
 

@@ -430,6 +430,12 @@ impl Model {
         verdicts
     }
 
+    /// The version of an outreach that is in force.
+    pub(crate) fn published(&self, outreach: &str) -> Option<&Definition> {
+        let line = self.outreaches.iter().find(|line| line.id == outreach)?;
+        line.published.as_ref()
+    }
+
     /// Outreaches in the order in which they are judged at one moment.
     fn in_order(&self) -> Vec<usize> {
         let mut places: Vec<usize> = (0..self.outreaches.len()).collect();

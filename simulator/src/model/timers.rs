@@ -78,6 +78,10 @@ impl Model {
             Chore::Expire { grant } => {
                 self.note("expired", true);
                 let outreach = self.release(grant)?;
+                let expired = self.history.grants.get_mut(grant)?;
+                if expired.outreach_type().is_in_app() {
+                    expired.state = GrantState::Expired;
+                }
                 Some(Verdict { outreach, customer, at, outcome: Outcome::Expired })
             }
             Chore::End { grant } => self.end_delay(grant, customer, at),
@@ -100,7 +104,7 @@ impl Model {
                 (GrantState::Waiting, Some(at)) if at <= grant.due_at => (at, 0, expire),
                 (GrantState::Waiting, _) => (grant.due_at, 1, end),
                 (GrantState::Standing, Some(at)) if self.is_unseen(place, grant) => (at, 0, expire),
-                (GrantState::Standing, _) | (GrantState::Released, _) => continue,
+                (GrantState::Standing | GrantState::Expired | GrantState::Released, _) => continue,
             };
             if at <= now {
                 tasks.push(Task { at: at.max(self.clock), customer, turn, rank, what });

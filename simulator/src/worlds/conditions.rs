@@ -104,8 +104,8 @@ fn property(dice: &mut Dice, topic: &Topic) -> Condition {
 
 fn attribute(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
     let (mut attribute, test) = key_and_test(dice, topic);
-    if place == Place::Audience && dice.chance(15) {
-        // Computed ones; a property trigger is not asked when only they change.
+    if place != Place::Where && dice.chance(20) {
+        // Computed ones.
         attribute = match &test {
             Test::IsTrue | Test::IsFalse => "is_guest".to_owned(),
             Test::Equals { .. } | Test::AtLeast { .. } | Test::LessThan { .. } => {

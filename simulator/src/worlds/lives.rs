@@ -1,6 +1,6 @@
 //! Random lives: what one to three customers do, and what the clock and the team do meanwhile.
 
-use engine::outreach::definition::Trigger;
+use engine::outreach::definition::{Definition, Trigger};
 use engine::project::Status;
 use serde_json::{Map, Value as Json, json};
 
@@ -138,8 +138,8 @@ impl<'a> Life<'a> {
         let user_id = Some(user.to_owned());
         let anonymous_id = Some(browser.to_owned());
         match self.dice.below(10) {
-            0 if both => Names { user_id, anonymous_id },
-            1..=3 => Names { user_id: None, anonymous_id },
+            0 | 1 if both => Names { user_id, anonymous_id },
+            2..=4 => Names { user_id: None, anonymous_id },
             _ => Names { user_id, anonymous_id: None },
         }
     }
@@ -296,27 +296,28 @@ impl<'a> Life<'a> {
     }
 
     fn launch(&mut self) {
-        for (id, definition) in self.outreaches {
-            if matches!(definition.trigger, Trigger::OneOff { .. }) {
-                self.push(Act::Launch { id: id.clone() });
-                return;
-            }
-        }
-        self.push(Act::Advance);
+        let one_off =
+            |(_, definition): &&Outreach| matches!(definition.trigger, Trigger::OneOff { .. });
+        let fits: Vec<Outreach> = self.outreaches.iter().filter(one_off).cloned().collect();
+        let fits = if fits.is_empty() { self.outreaches } else { &fits };
+        let (id, _) = self.dice.one(fits);
+        self.push(Act::Launch { id });
     }
 
-    /// Another audience, in force from the next time somebody publishes.
+    /// Another version, in force from the next time somebody publishes: often only the audience
+    /// or the frequency is another one, now and then everything.
     fn edit(&mut self) {
         let (id, definition) = self.dice.one(self.outreaches);
-        let plain = matches!(&definition.trigger, Trigger::Event { delay: None, .. });
-        if !plain {
-            return;
-        }
         let other = outreaches::definition(self.dice, self.topic, 0);
-        if matches!(other.trigger, Trigger::Event { .. }) {
-            let audience = other.audience;
-            let definition = engine::outreach::definition::Definition { audience, ..definition };
-            self.push(Act::Save { id, definition: Box::new(definition) });
+        let definition = match (&definition.trigger, &other.trigger) {
+            (Trigger::Event { .. }, Trigger::Event { .. }) if self.dice.chance(60) => {
+                Definition { audience: other.audience, frequency: other.frequency, ..definition }
+            }
+            _ => other,
+        };
+        self.push(Act::Save { id: id.clone(), definition: Box::new(definition) });
+        if self.dice.chance(60) {
+            self.push(Act::SetStatus { id, status: Status::Live });
         }
     }
 }
