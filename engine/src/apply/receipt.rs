@@ -25,6 +25,12 @@ pub(super) fn absorb(
         return Absorbed::default();
     };
     let outreach_type = content.outreach_type();
+    let of_mail =
+        matches!(kind, ReceiptKind::Bounced | ReceiptKind::Complained | ReceiptKind::Unsubscribed);
+    if of_mail && outreach_type.is_in_app() {
+        // What is shown in the browser does not bounce: it would take a claim back that nobody saw.
+        return Absorbed::default();
+    }
     let hops = customer.deliveries.get(&delivery).map_or(1, Delivery::next_hop);
     let already_seen = kind == ReceiptKind::Displayed
         && customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) >= 2);

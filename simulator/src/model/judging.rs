@@ -100,6 +100,10 @@ impl Model {
             // A second tab, or a second opening: seen once is seen.
             return Vec::new();
         }
+        if kind.step().is_none() && grant.outreach_type().is_in_app() {
+            // What is shown in the browser does not bounce.
+            return Vec::new();
+        }
         let expired = grant.state == GrantState::Expired;
         let outreach_type = grant.outreach_type();
         let topic = match &grant.definition.content {

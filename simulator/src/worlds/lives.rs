@@ -243,8 +243,9 @@ impl<'a> Life<'a> {
 
     fn receipt(&mut self) {
         let (outreach, definition) = self.dice.one(self.outreaches);
-        // What is shown in the browser cannot bounce.
-        let kinds = if definition.content.outreach_type().is_in_app() { 7 } else { 10 };
+        // What is shown in the browser rarely bounces.
+        let in_app = definition.content.outreach_type().is_in_app();
+        let kinds = if in_app && self.dice.chance(98) { 7 } else { 10 };
         let kinds = SAID.get(..kinds).unwrap_or(&SAID);
         let input = Input::Receipt {
             names: self.names(false),
