@@ -326,8 +326,8 @@ impl<'a> Judge<'a> {
         };
         let went_live = matches!(call, Call::WentLive(_));
         if went_live && !include_current && line.status != Status::Paused {
-            if held && !excluded {
-                self.exclude(no, true);
+            if held != excluded {
+                self.exclude(no, held);
             }
         } else if excluded {
             if !held {
