@@ -57,7 +57,7 @@ pub(crate) fn judge(
         Some(call @ Call::WentLive(no)) => judge.consider_property(no, call),
         Some(Call::Launched(no, launch)) => judge.launch(no, launch),
     }
-    judge.watch_released(&absorbed.changed);
+    judge.watch_released(&absorbed.changed, absorbed.call == Some(Call::Clock));
     judge.ruling
 }
 
@@ -362,8 +362,8 @@ impl<'a> Judge<'a> {
     }
 
     /// Where a delivery ended unseen its claim is free, and the clock may make the property true
-    /// once more.
-    fn watch_released(&mut self, changed: &[DeliveryId]) {
+    /// once more; also at the very moment at which the delivery ends.
+    fn watch_released(&mut self, changed: &[DeliveryId], by_clock: bool) {
         let moved: Vec<DeliveryId> =
             self.ruling.transitions.iter().map(|step| step.delivery).collect();
         let mut released: Vec<OutreachNo> = Vec::new();
@@ -375,9 +375,20 @@ impl<'a> Judge<'a> {
         released.dedup();
         for no in released {
             if self.place.project.by_property.contains(&no) {
-                self.consider_property(no, Call::Stored);
+                let turns = by_clock && self.turns_true(no);
+                self.consider_property(no, if turns { Call::Write } else { Call::Stored });
             }
         }
+    }
+
+    /// Whether the clock makes a property true at this very moment.
+    fn turns_true(&self, no: OutreachNo) -> bool {
+        let Some((_, outreach)) = self.live(no) else { return false };
+        let Trigger::UserProperty { condition, .. } = &outreach.trigger else { return false };
+        let situation = self.situation(Occasion::Property);
+        let holds = eval::holds(condition, &situation);
+        holds
+            && !eval::holds(condition, &Situation { now: self.place.now.plus_ms(-1), ..situation })
     }
 
     /// A member of the snapshot of a one-off; one that was done before is left alone.

@@ -98,16 +98,11 @@ fn frequency(dice: &mut Dice, trigger: &Trigger) -> Frequency {
 }
 
 fn schedule(dice: &mut Dice, topic: &Topic) -> Schedule {
-    let moment = |dice: &mut Dice, percent: u64| {
-        dice.chance(percent).then(|| clock::write(pools::near(dice, topic.base)))
-    };
-    let start = moment(dice, 7);
-    let stop = moment(dice, 7);
-    match (start, stop) {
-        // A schedule that stops before it starts does not compile.
-        (Some(start), Some(stop)) if stop <= start => Schedule { start: Some(start), stop: None },
-        (start, stop) => Schedule { start, stop },
-    }
+    let start = dice.chance(7).then(|| pools::near(dice, topic.base));
+    let stop = dice.chance(7).then(|| pools::near(dice, topic.base));
+    // A schedule that stops before it starts does not compile.
+    let stop = stop.filter(|stop| start.is_none_or(|start| start < *stop));
+    Schedule { start: start.map(clock::write), stop: stop.map(clock::write) }
 }
 
 fn guardrails(dice: &mut Dice) -> Guardrails {
