@@ -9,33 +9,16 @@
 //! shown), rate limits (a matter of the host), retries and failures of channels. A message on a
 //! channel outside the browser counts as handed over at the moment it is due.
 //!
-//! # Where the contract leaves room
+//! Where the contract leaves room, it does as `docs/decisions/008-what-the-contract-leaves-open.md`
+//! says. Besides:
 //!
-//! Choices of this model; whoever decides otherwise changes them here and in the engine alike.
-//!
-//! - `first_seen` is the earliest event or write that is not historical; `last_seen` the latest
-//!   tracked event that is not historical. Receipts and writes are not activity.
 //! - A text test compares texts (`"4.20"` is not `4.2`), a number test numbers (`"4.20"` is).
 //! - A no to the channel or to the topic is a no, whichever was said later.
-//! - An identify with both names merges, writes and is judged once. A guest merges only once.
-//! - Of two equal claims at a merge the waiting one is withdrawn, the guest's when both wait.
-//! - Any event withdraws, a historical or late one too, when it happened not before the trigger.
-//!   It withdraws first and triggers afterwards. Only a delay can be withdrawn, not a hold.
+//! - A guest merges only once.
 //! - Events from before going live leave no trace. Going live again moves that moment.
-//! - At the trigger of a delayed outreach all gates are asked but the hours of the day; at its end
-//!   all but schedule and frequency, and an outreach that is not live then withdraws.
-//! - What is judged again does not count itself: not for caps, not as `sent`, and its triggering
-//!   event is still the one that `exclude_trigger` leaves out.
-//! - A cap speaks only of outreaches that it counts. Skipping quiet hours refuse also when a hold
-//!   would end inside of them. Quiet hours and windows are stretches between two instants, so the
-//!   hour that comes twice belongs to them as a whole when they end after it began.
-//! - A message expires a span after it was wanted (not after a hold): in the browser unless it was
-//!   seen, elsewhere only when it is held for longer.
-//! - Converted means that the goal's event came after the moment the message was due.
-//! - A click does not imply a display; each receipt is an event `outreach.displayed`, `.clicked`,
+//! - Each receipt is an event `outreach.displayed` (of a mail: `email.opened`), `.clicked`,
 //!   `.dismissed`, `.answered`, or `survey.answered`, `tour.completed`, `checklist.completed`, with
-//!   the property `outreach`.
-//! - Timers at the moment of an input come before it.
+//!   the property `outreach`. What providers say of mail is no event here.
 //!
 //! In reading order: [`history`] the list · [`scene`] the conditions · [`gates`] the gates ·
 //! `judging` what triggers · `timers` what the clock does.
@@ -414,6 +397,7 @@ impl Model {
         let mut verdicts = Vec::new();
         withdrawn.sort_unstable();
         withdrawn.dedup();
+        self.note("merge withdraws", !withdrawn.is_empty());
         for place in withdrawn {
             let grant = self.release(place);
             let outcome = Outcome::Cancelled(Skip::AlreadySent);

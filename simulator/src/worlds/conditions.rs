@@ -19,6 +19,8 @@ pub struct Topic {
     pub segments: u64,
     /// Whether `this` means something here.
     pub this: bool,
+    /// A plain world: most messages are for everybody, so that claims, consent and merges meet.
+    pub plain: bool,
 }
 
 /// Where a condition stands.

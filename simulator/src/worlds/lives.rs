@@ -15,7 +15,7 @@ use crate::model::{Input, Names, ReceiptKind};
 /// How far the clock jumps at most: a good month, so that a month's edge can be met.
 const LEAP: Ms = 40 * 86_400_000;
 
-/// The names of the people of a world. A browser belongs to one of them.
+/// The names of the people of a world. A browser belongs to one of them; each has three.
 const PEOPLE: [(&str, &str); 3] = [("anna", "browser-a"), ("ben", "browser-b"), ("cleo", "tab-c")];
 
 /// What comes back from deliveries.
@@ -136,7 +136,11 @@ impl<'a> Life<'a> {
         let place = usize::try_from(self.dice.below(self.people)).unwrap_or(0);
         let (user, browser) = PEOPLE.get(place).copied().unwrap_or(("anna", "browser-a"));
         let user_id = Some(user.to_owned());
-        let anonymous_id = Some(browser.to_owned());
+        let anonymous_id = Some(match self.dice.below(3) {
+            0 => format!("{browser}-at-work"),
+            1 => format!("{browser}-on-the-phone"),
+            _ => browser.to_owned(),
+        });
         match self.dice.below(10) {
             0 | 1 if both => Names { user_id, anonymous_id },
             2..=4 => Names { user_id: None, anonymous_id },
@@ -260,7 +264,11 @@ impl<'a> Life<'a> {
     fn consent(&mut self) {
         let input = Input::Consent {
             names: self.names(false),
-            channel: self.dice.one(&["email", "email", "sms", "push", "whatsapp"]).to_owned(),
+            channel: if self.topic.plain {
+                "email".to_owned()
+            } else {
+                self.dice.one(&["email", "email", "sms", "push", "whatsapp"]).to_owned()
+            },
             topic: self.dice.one(pools::TOPICS).to_owned(),
             allowed: self.dice.chance(60),
         };

@@ -16,8 +16,9 @@ pub fn definition(dice: &mut Dice, topic: &Topic, place: u64) -> Definition {
     let topic = &Topic { this: true, ..topic.clone() };
     let trigger = trigger(dice, topic);
     let one_off = matches!(trigger, Trigger::OneOff { .. });
-    let filter = dice.chance(55).then(|| conditions::condition(dice, topic, Place::Audience));
-    let content = content(dice, one_off);
+    let filtered = if topic.plain { 10 } else { 55 };
+    let filter = dice.chance(filtered).then(|| conditions::condition(dice, topic, Place::Audience));
+    let content = content(dice, one_off, topic.plain);
     let goal = dice.chance(30).then(|| Goal {
         event: dice.one(&["order", "login"]).to_owned(),
         conditions: filter_where(dice, topic, 25),
@@ -28,7 +29,7 @@ pub fn definition(dice: &mut Dice, topic: &Topic, place: u64) -> Definition {
         frequency: frequency(dice, &trigger),
         trigger,
         audience: if one_off { Audience::OneOff { filter } } else { Audience::Dynamic { filter } },
-        schedule: schedule(dice, topic),
+        schedule: if topic.plain { Schedule::default() } else { schedule(dice, topic) },
         pages: Vec::new(),
         guardrails: guardrails(dice),
         goal,
@@ -154,10 +155,12 @@ fn send_window(dice: &mut Dice) -> SendWindow {
     SendWindow { days, from: from.to_owned(), to: to.to_owned() }
 }
 
-fn content(dice: &mut Dice, one_off: bool) -> Content {
+fn content(dice: &mut Dice, one_off: bool, plain: bool) -> Content {
     let text = "Hello".to_owned();
     let body = vec![Block::Paragraph { text: text.clone() }];
-    match dice.below(if one_off { 8 } else { 11 }) {
+    // A plain world has mail and messages.
+    let of_type = if plain { dice.one(&[0, 7]) } else { dice.below(if one_off { 8 } else { 11 }) };
+    match of_type {
         0..=2 => Content::Email {
             subject: text.clone(),
             preheader: String::new(),
