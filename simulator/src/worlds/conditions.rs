@@ -309,6 +309,7 @@ fn outreach(dice: &mut Dice, topic: &Topic) -> Condition {
             OutreachStep::Answered,
             OutreachStep::Dismissed,
             OutreachStep::Converted,
+            OutreachStep::Converted,
         ]),
         window: window(dice, topic.base),
         negate: dice.chance(40),

@@ -46,9 +46,20 @@ pub(super) struct Life<'a> {
     people: u64,
     /// Moments from which a distance is measured again.
     anchors: Vec<Ms>,
+    /// Who was here last without a name, by both names.
+    guest: Option<Names>,
+    /// When schedules begin and end.
+    edges: Vec<Ms>,
     /// Everything that was sent in, to be sent again.
     inputs: Vec<Input>,
     messages: u64,
+}
+
+fn edges(definition: &Definition) -> impl Iterator<Item = Ms> {
+    let schedule = &definition.schedule;
+    let written = [&schedule.start, &schedule.stop].into_iter().flatten();
+    let zone = jiff::tz::TimeZone::UTC;
+    written.filter_map(move |text| Some(clock::read(text, &zone)?.start(&zone)))
 }
 
 impl<'a> Life<'a> {
@@ -67,6 +78,8 @@ impl<'a> Life<'a> {
             now: topic.base,
             people,
             anchors: vec![topic.base],
+            guest: None,
+            edges: outreaches.iter().flat_map(|(_, definition)| edges(definition)).collect(),
             inputs: Vec::new(),
             messages: 0,
         }
@@ -118,10 +131,15 @@ impl<'a> Life<'a> {
             self.now += self.dice.one(&[0, 1, 900, 20_000, 400_000, 5_000_000]);
             return;
         }
-        let anchor = self.dice.one(&self.anchors);
-        let span = self.dice.one(pools::SPANS);
-        let zone = pools::zone(self.dice);
-        let edge = clock::span_after(anchor, span, &zone) + pools::jitter(self.dice);
+        let edge = if !self.edges.is_empty() && self.dice.chance(10) {
+            self.dice.one(&self.edges)
+        } else {
+            let anchor = self.dice.one(&self.anchors);
+            let span = self.dice.one(pools::SPANS);
+            let zone = pools::zone(self.dice);
+            clock::span_after(anchor, span, &zone)
+        };
+        let edge = edge + pools::jitter(self.dice);
         if self.now <= edge && edge <= self.now + LEAP {
             self.now = edge;
         }
@@ -133,6 +151,10 @@ impl<'a> Life<'a> {
     }
 
     fn names(&mut self, both: bool) -> Names {
+        if both && self.dice.chance(20) && self.guest.is_some() {
+            // Somebody who was just here without a name gives it.
+            return self.guest.take().unwrap_or_default();
+        }
         let place = usize::try_from(self.dice.below(self.people)).unwrap_or(0);
         let (user, browser) = PEOPLE.get(place).copied().unwrap_or(("anna", "browser-a"));
         let user_id = Some(user.to_owned());
@@ -143,7 +165,10 @@ impl<'a> Life<'a> {
         });
         match self.dice.below(10) {
             0 | 1 if both => Names { user_id, anonymous_id },
-            2..=4 => Names { user_id: None, anonymous_id },
+            2..=5 => {
+                self.guest = Some(Names { user_id, anonymous_id: anonymous_id.clone() });
+                Names { user_id: None, anonymous_id }
+            }
             _ => Names { user_id, anonymous_id: None },
         }
     }

@@ -19,14 +19,14 @@ pub fn definition(dice: &mut Dice, topic: &Topic, place: u64) -> Definition {
     let filtered = if topic.plain { 10 } else { 55 };
     let filter = dice.chance(filtered).then(|| conditions::condition(dice, topic, Place::Audience));
     let content = content(dice, one_off, topic.plain);
-    let goal = dice.chance(30).then(|| Goal {
+    let goal = dice.chance(45).then(|| Goal {
         event: dice.one(&["order", "login"]).to_owned(),
         conditions: filter_where(dice, topic, 25),
         within: span(dice),
     });
     Definition {
         name: format!("Outreach {}", place + 1),
-        frequency: frequency(dice, &trigger),
+        frequency: frequency(dice, &trigger, topic.plain),
         trigger,
         audience: if one_off { Audience::OneOff { filter } } else { Audience::Dynamic { filter } },
         schedule: if topic.plain { Schedule::default() } else { schedule(dice, topic) },
@@ -34,7 +34,7 @@ pub fn definition(dice: &mut Dice, topic: &Topic, place: u64) -> Definition {
         guardrails: guardrails(dice),
         goal,
         tags: pools::TAGS.iter().filter(|_| dice.chance(40)).map(|tag| (*tag).to_owned()).collect(),
-        expires_after: dice.chance(15).then(|| span(dice)),
+        expires_after: dice.chance(if topic.plain { 40 } else { 15 }).then(|| span(dice)),
         content,
     }
 }
@@ -83,12 +83,14 @@ fn trigger(dice: &mut Dice, topic: &Topic) -> Trigger {
     }
 }
 
-fn frequency(dice: &mut Dice, trigger: &Trigger) -> Frequency {
+fn frequency(dice: &mut Dice, trigger: &Trigger, plain: bool) -> Frequency {
     if !matches!(trigger, Trigger::Event { .. }) {
         return Frequency::Once;
     }
     let interval = short_span(dice);
-    match dice.below(7) {
+    // A plain world is about claims of which there is only one.
+    let of_kind = if plain { dice.one(&[0, 1, 3, 3]) } else { dice.below(7) };
+    match of_kind {
         0 => Frequency::Once,
         1 | 2 => Frequency::EveryTime,
         3 => Frequency::OncePerKey { property: dice.one(&["order", "cart.code"]).to_owned() },
