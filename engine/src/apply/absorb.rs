@@ -46,7 +46,8 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
         Fact::Consent { channel, topic, allowed } => {
             let consent = Consent { allowed: *allowed, at: place.now };
             customer.consent.insert(consent_key(channel, topic), consent);
-            Absorbed::default()
+            let call = Some(Call::Seen { silent: true });
+            Absorbed { call, ..Absorbed::default() }
         }
         Fact::Settled { delivery, by } => {
             let changed = receipt::settle(place, customer, *delivery, *by);
@@ -101,9 +102,9 @@ fn absorb_event(place: Place<'_>, customer: &mut Customer, event: &Event) -> Abs
         caused_by: None,
         parsed: OnceCell::new(),
     };
-    let mut absorbed = Absorbed::default();
+    let call = Some(Call::Seen { silent });
+    let mut absorbed = Absorbed { call, ..Absorbed::default() };
     if !event.historical {
-        absorbed.call = Some(if silent { Call::Stored } else { Call::Seen });
         let says_so = happening.key == event_key(derived::SESSION_STARTED);
         let begins = is_active(customer, event.at, settings.session_timeout_minutes, says_so);
         if begins && !says_so {

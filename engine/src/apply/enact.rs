@@ -14,12 +14,19 @@ const CLOSED_KEPT: usize = 32;
 const CLOSED_MOST: usize = 48;
 
 /// Enact a whole ruling, in the order in which its parts were made.
-pub(super) fn ruling(place: Place<'_>, customer: &mut Customer, ruling: &Ruling) {
+pub(super) fn ruling(
+    place: Place<'_>,
+    customer: &mut Customer,
+    happenings: &[Happening],
+    ruling: &Ruling,
+) {
     for step in &ruling.transitions {
         transition(place, customer, step);
     }
     for outreach in &ruling.conversions {
-        convert(place, customer, *outreach);
+        // What one record holds happened at one moment.
+        let at = happenings.last().map_or(place.now, |happening| happening.at);
+        convert(customer, *outreach, at);
     }
     for (outreach, excluded) in &ruling.exclusions {
         customer.tallies.entry(*outreach).or_default().excluded = *excluded;
@@ -95,8 +102,11 @@ pub(crate) fn transition(place: Place<'_>, customer: &mut Customer, transition: 
     move_to(customer, transition.delivery, transition.state.clone(), place.now);
 }
 
-pub(crate) fn convert(place: Place<'_>, customer: &mut Customer, outreach: ids::OutreachNo) {
-    customer.tallies.entry(outreach).or_default().converted.push(place.now);
+/// A goal counts when it was reached, not when that was reported.
+pub(crate) fn convert(customer: &mut Customer, outreach: ids::OutreachNo, at: Timestamp) {
+    let converted = &mut customer.tallies.entry(outreach).or_default().converted;
+    let place = converted.partition_point(|other| *other <= at);
+    converted.insert(place, at);
 }
 
 /// The state in which a refusal at the hand-over, or when a delay is over, leaves a delivery.
