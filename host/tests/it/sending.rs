@@ -2,10 +2,10 @@
 
 use engine::decision::{GateName, Outcome};
 use engine::delivery::DeliveryState;
-use engine::fact::{AttemptOutcome, ReceiptKind};
+use engine::fact::{AttemptOutcome, ReceiptKind, Settlement};
 use engine::ids::DeliveryId;
 use host::Published;
-use host::command::Command;
+use host::command::{Command, Refused};
 use host::query::decisions::{DecisionFilter, OutcomeFilter};
 use host::query::deliveries::DeliveryFilter;
 use host::query::timeline::Moment;
@@ -234,4 +234,24 @@ fn a_guests_message_moves_with_the_guest() {
     assert_eq!(row.customer, world.user("mara"));
     let mine = DeliveryFilter { customer: Some(world.user("mara")), ..DeliveryFilter::default() };
     assert_eq!(world.host.deliveries(SHOP, &mine, None, 10).unwrap().items.len(), 1);
+}
+
+/// Withdrawn while somebody holds it: the attempt must not begin, or a claim that was given back
+/// would be used all the same.
+#[test]
+fn what_was_withdrawn_meanwhile_is_not_begun() {
+    let world = World::new();
+    world.live("mail", &email());
+    world.identify(user_named("mara"), "i1", &[("email", "mara@example.com")]);
+    world.track("mara", "signed_up", "m1");
+    world.host.wait_idle();
+    let (_, customer, delivery) = world.host.due(10).pop().unwrap();
+    let delivery = delivery.id;
+    world.send(Command::Settle { delivery, by: Settlement::Cancelled }).unwrap();
+    let begun = world.send(Command::Started { customer, delivery });
+    assert!(matches!(begun, Err(Refused::Conflict(_))), "{begun:?}");
+    assert_eq!(state(&world, delivery), DeliveryState::Cancelled);
+    world.track("mara", "signed_up", "m2");
+    world.host.wait_idle();
+    assert_eq!(world.host.due(10).len(), 1, "the claim was given back and taken once");
 }
