@@ -116,6 +116,16 @@ fn claimed_twice(
     twice
 }
 
+/// Whether a delivery gave its claim back and another one has it now.
+pub(super) fn is_claimed_again(place: Place<'_>, customer: &Customer, id: DeliveryId) -> bool {
+    customer.deliveries.get(&id).is_some_and(|given_back| {
+        given_back.state.ended_unseen()
+            && customer.deliveries.values().any(|other| {
+                other.id != id && is_same_claim(other, given_back) && is_single(place, other)
+            })
+    })
+}
+
 fn is_same_claim(one: &Delivery, other: &Delivery) -> bool {
     (one.outreach, &one.key) == (other.outreach, &other.key)
 }

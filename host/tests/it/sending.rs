@@ -255,3 +255,23 @@ fn what_was_withdrawn_meanwhile_is_not_begun() {
     world.host.wait_idle();
     assert_eq!(world.host.due(10).len(), 1, "the claim was given back and taken once");
 }
+
+#[test]
+fn a_dead_letter_whose_claim_went_to_another_is_not_tried_again() {
+    let world = World::new();
+    world.live("mail", &email());
+    world.identify(user_named("mara"), "i1", &[("email", "mara@example.com")]);
+    let next = |message_id: &str| {
+        world.track("mara", "signed_up", message_id);
+        world.host.wait_idle();
+        world.host.due(10).pop().unwrap().2.id
+    };
+    let dead = next("m1");
+    attempted(&world, dead, AttemptOutcome::Rejected { reason: "no".to_owned() });
+    let sent = next("m2");
+    attempted(&world, sent, AttemptOutcome::Accepted { provider_id: "p".to_owned() });
+    world.send(Command::Settle { delivery: dead, by: Settlement::Retry }).unwrap();
+    world.host.wait_idle();
+    assert_eq!(state(&world, dead), DeliveryState::Failed);
+    assert!(world.host.due(10).is_empty(), "once is once");
+}
