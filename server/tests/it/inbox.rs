@@ -93,3 +93,20 @@ async fn a_new_user_does_not_see_the_inbox_of_who_used_the_device_before() {
     assert_eq!(inbox("userId=ben&anonymousId=device").await, 0);
     assert_eq!(inbox("userId=ben&anonymousId=elsewhere").await, 0);
 }
+
+#[tokio::test]
+async fn the_stream_of_a_guest_goes_on_when_they_become_somebody() {
+    let server = start().await;
+    server.live("hello", banner("Bought", "Hi")).await;
+    server.track("mara", "Looked", json!({})).await;
+    server.ingest("/v1/track", &json!({"anonymousId": "a1", "event": "Looked"})).await;
+    let url = format!("{}/v1/stream?anonymousId=a1&key={}", server.base, server.keys.public);
+    let mut chunks = server.http.get(url).send().await.unwrap().bytes_stream();
+    server.ingest("/v1/identify", &json!({"anonymousId": "a1", "userId": "mara"})).await;
+    // The stream learns of it on its own time; what comes after that must reach it.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    server.track("mara", "Bought", json!({})).await;
+    let chunk = tokio::time::timeout(std::time::Duration::from_secs(10), chunks.next());
+    let text = String::from_utf8_lossy(&chunk.await.unwrap().unwrap().unwrap()).into_owned();
+    assert!(text.starts_with("event: inbox"), "{text}");
+}
