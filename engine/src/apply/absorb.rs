@@ -37,6 +37,11 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             receipt::absorb(place, customer, (*delivery, *outreach), (*kind, *at, *id), detail)
         }
         Fact::Started { delivery } => {
+            let state = customer.deliveries.get(delivery).map(|known| &known.state);
+            if state != Some(&DeliveryState::Due) {
+                // Withdrawn or settled meanwhile; a claim that was given back stays so.
+                return Absorbed::default();
+            }
             enact::move_to(customer, *delivery, DeliveryState::Attempting, place.now);
             Absorbed { changed: vec![*delivery], ..Absorbed::default() }
         }

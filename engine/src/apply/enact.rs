@@ -186,11 +186,10 @@ pub(super) fn take_back(customer: &mut Customer, id: DeliveryId) {
     sort_times(tally);
 }
 
-/// A released key that another delivery still holds is held again.
-pub(super) fn hold_key(customer: &mut Customer, id: DeliveryId) {
+/// The key that a delivery released is still held by the claim of another one.
+pub(super) fn hold_key(customer: &mut Customer, id: DeliveryId, at: Timestamp) {
     let Some(delivery) = customer.deliveries.get(&id) else { return };
     if let Some(key) = once_key(&delivery.key) {
-        let at = delivery.decided_at;
         customer.tallies.entry(delivery.outreach).or_default().keys.insert(key, at);
     }
 }

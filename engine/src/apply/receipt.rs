@@ -4,7 +4,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Absorbed, Place, absorb, derived, enact};
+use super::{Absorbed, Place, absorb, derived, enact, merge};
 use crate::customer::{Consent, Customer};
 use crate::decision::reach_address;
 use crate::delivery::{Delivery, DeliveryState};
@@ -155,8 +155,13 @@ pub(super) fn settle(
     id: DeliveryId,
     by: Settlement,
 ) -> Vec<DeliveryId> {
-    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
+    let Some(delivery) = customer.deliveries.get(&id) else { return Vec::new() };
     let state = delivery.state.clone();
+    if by == Settlement::Retry && merge::is_claimed_again(place, customer, id) {
+        // Another delivery has taken the claim that this one gave back.
+        return Vec::new();
+    }
+    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
     match (by, &state) {
         (Settlement::Retry, DeliveryState::Failed | DeliveryState::Held) => {
             delivery.due_at = place.now;
