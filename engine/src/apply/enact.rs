@@ -154,10 +154,16 @@ pub(crate) fn move_to(
     if let Some(place) = tally.granted.iter().rposition(|at| *at == decided_at) {
         tally.granted.remove(place);
     }
-    if let Some(key) = once_key(&key) {
-        tally.keys.remove(&key);
-    }
     tally.generation += 1;
+    let Some(once) = once_key(&key) else { return };
+    tally.keys.remove(&once);
+    // One that was seen after it had expired may hold the same key.
+    let holder = customer.deliveries.values().find(|other| {
+        (other.outreach, &other.key) == (outreach, &key) && !other.state.ended_unseen()
+    });
+    if let Some(holder) = holder.map(|other| other.id) {
+        hold_key(customer, holder);
+    }
 }
 
 /// Take a released claim again: the delivery lives on after all. What failed after it was handed
