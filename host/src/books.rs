@@ -123,13 +123,15 @@ mod tests {
     #[test]
     fn a_sweep_that_ends_leaves_the_next_one_of_the_same_outreach() {
         let (project, outreach, cause) = (ProjectNo(1), OutreachNo(1), SweepCause::WentLive);
-        let sweep = Sweep { project, outreach, cause, chunks: vec![7], total: 2, done: 0 };
-        let later = Sweep { chunks: vec![9], ..sweep.clone() };
+        let sweep = |chunk| {
+            let chunks = vec![chunk];
+            Sweep { project, outreach, cause, chunks, total: 2, done: 0 }
+        };
         let mut books = Books::default();
-        books.begin(sweep, Timestamp(1));
-        books.begin(later.clone(), Timestamp(2));
+        books.begin(sweep(7), Timestamp(1));
+        books.begin(sweep(9), Timestamp(2));
         books.advance(Swept { project, outreach, cause, done: 2 });
-        assert_eq!(books.sweeps, [later]);
+        assert_eq!(books.sweeps, [sweep(9)]);
         books.advance(Swept { project, outreach, cause, done: 2 });
         assert!(books.sweeps.is_empty());
     }

@@ -72,7 +72,10 @@ impl Resolver<'_> {
                 if customer.is_some_and(|customer| self.home(customer) != home) {
                     return Err(not_found("delivery", &delivery).into());
                 }
-                let id = self.event_id(&format!("receipt {delivery} {receipt_id}"))?;
+                // With its position: whoever was erased and came back may be sent the same
+                // delivery again, and ids that were seen outlive them.
+                let position = row.position;
+                let id = self.event_id(&format!("receipt {delivery} {position} {receipt_id}"))?;
                 if self.shared.layers.is_seen((receipt_partition(delivery), id))? {
                     return Ok(Plan::Duplicate(home));
                 }

@@ -163,3 +163,31 @@ fn once_holds_over_a_merge_when_the_delivery_is_long_forgotten() {
     world.identify(both("mara", "g"), "i1", &[]);
     assert!(world.host.inbox(SHOP, world.user("mara")).is_empty(), "it was shown before");
 }
+
+/// They may be sent the same delivery again, and the receipts of the first one are remembered.
+#[test]
+fn who_was_erased_and_comes_back_can_answer() {
+    let world = World::new();
+    world.live("welcome", &modal_on("signed_up"));
+    let mara = world.user("mara");
+    let show = |message_id: &str| {
+        world.pass(1);
+        world.track("mara", "signed_up", message_id);
+        world.host.checkpoint();
+        let delivery = world.host.inbox(SHOP, mara)[0].id;
+        let receipt = Command::Receipt {
+            delivery,
+            customer: Some(mara),
+            kind: ReceiptKind::Displayed,
+            receipt_id: format!("displayed-{delivery}"),
+            at: None,
+            detail: "{}".to_owned(),
+        };
+        assert!(!world.send(receipt).unwrap().duplicate);
+        assert!(world.host.inbox(SHOP, mara).is_empty());
+    };
+    show("m1");
+    world.host.checkpoint();
+    world.send(Command::Erase { customer: mara }).unwrap();
+    show("m2");
+}
