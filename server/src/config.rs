@@ -36,6 +36,18 @@ pub struct Config {
     pub webhook: WebhookSettings,
     /// How deliveries are worked off.
     pub dispatch: Dispatch,
+    /// How much may wait to be accepted.
+    pub queue: Queue,
+}
+
+/// How much may wait to be accepted; what comes beyond it is answered 429.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// Events, attribute writes and other commands.
+    pub commands: usize,
+    /// Their bytes.
+    pub bytes: usize,
 }
 
 /// What is logged.
@@ -142,7 +154,14 @@ impl Default for Config {
             email: EmailSettings::default(),
             webhook: WebhookSettings::default(),
             dispatch: Dispatch::default(),
+            queue: Queue::default(),
         }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { commands: host::limits::QUEUE_COMMANDS, bytes: host::limits::QUEUE_BYTES }
     }
 }
 

@@ -79,14 +79,22 @@ fn counted(name: &str, command: &mut Command, total: &mut Counts) -> anyhow::Res
     let counts = counts::read(&done.output);
     *total = total.plus(counts);
     println!("{:28}{} passed, {} failed", "", counts.passed, counts.failed);
-    if name == "journey" {
-        print!("{}", indented(&done.output));
+    match name {
+        "journey" => print!("{}", indented(&done.output)),
+        _ => print!("{}", indented(&worlds(&done.output))),
     }
     if counts.passed == 0 && name != "doc tests" {
         println!("no test of this step passed");
         return Ok(false);
     }
     Ok(done.passed)
+}
+
+/// What the run over random worlds says of itself: how many, and what they asked how often.
+fn worlds(output: &str) -> String {
+    let from_there = output.lines().skip_while(|line| !line.contains(" worlds, 0 differences"));
+    let table = from_there.take_while(|line| !line.trim().is_empty());
+    table.map(|line| format!("{}\n", line.trim())).collect()
 }
 
 fn indented(output: &str) -> String {

@@ -1,4 +1,4 @@
-//! Project chores, in the language of the product: `cargo ci`, `cargo demo`, `cargo dev`,
+//! Project chores, in the language of the product: `cargo ci`, `cargo demo`,
 //! `cargo xtask tidy`. Start with [`main`]; each chore has a file.
 
 mod ci;
@@ -12,12 +12,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo ci                     everything that must pass: format, tidy, lints, tests, the journey
-cargo demo [--debug] [ARGS]  build the server and run its demo; ARGS go to `tidings demo`
-cargo dev [ARGS]             the same, as a debug build
-cargo xtask tidy [--record]  the rules of the house; --record notes today's exceptions
-cargo xtask needs            fetch what the tests need besides Rust
-cargo xtask journey          only the journey, against a debug build";
+cargo ci                       everything that must pass: format, tidy, lints, tests, the journey
+cargo demo [--release] [ARGS]  build the server and run its demo; ARGS go to `tidings demo`
+cargo xtask tidy [--record]    the rules of the house; --record notes today's exceptions
+cargo xtask needs              fetch what the tests need besides Rust
+cargo xtask journey            only the journey, against a debug build";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,8 +28,7 @@ fn main() -> ExitCode {
         "ci" => ci::everything(),
         "needs" => needs::install().map(|()| true),
         "journey" => ci::journey_alone(),
-        "demo" => demo::run(rest, demo::Build::Release),
-        "dev" => demo::run(rest, demo::Build::Debug),
+        "demo" => demo::run(rest),
         "tidy" => tidy::run(rest.iter().any(|argument| argument == "--record")),
         _ => {
             eprintln!("{USAGE}");

@@ -4,3 +4,4 @@
 
 mod definitions;
 mod scenarios;
+mod many_events;

@@ -81,6 +81,8 @@ impl App {
         let signals = Arc::new(Signals::new());
         let told = Arc::clone(&signals);
         let options = host::Options {
+            queue_commands: config.queue.commands,
+            queue_bytes: config.queue.bytes,
             sink: Arc::new(move |published| told.publish(published)),
             ..host::Options::default()
         };

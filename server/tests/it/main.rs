@@ -13,6 +13,7 @@ mod docs;
 mod inbox;
 mod ingest;
 mod outreaches;
+mod overload;
 mod projects;
 mod restart;
 mod unsubscribe;
