@@ -11,6 +11,9 @@ use host::command::{Refused, SubmitError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The media type of every error.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
 macro_rules! errors {
     ($($name:ident = $code:literal, $status:literal, $title:literal;)*) => {
         /// What can go wrong, as a stable word.
@@ -73,6 +76,7 @@ errors! {
     InvalidLink = "invalid_link", 404, "The link is not valid";
     NotFound = "not_found", 404, "There is no such thing";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
+    BodyTimeout = "body_timeout", 408, "The body did not arrive in time";
     Conflict = "conflict", 409, "It cannot be done in this state";
     AlreadyExists = "already_exists", 409, "The id is taken";
     VersionMoved = "version_moved", 412, "Somebody saved a version meanwhile";
@@ -223,7 +227,7 @@ impl IntoResponse for ApiError {
         };
         let mut response = (self.code.status(), axum::Json(body)).into_response();
         let headers = response.headers_mut();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(PROBLEM);
         headers.insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
