@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use engine::fact::Fact;
 use engine::ids::ProjectNo;
+use engine::project::ProjectChange;
 use engine::time::Timestamp;
 
 use crate::checkpoint::Cutter;
@@ -133,6 +134,10 @@ impl Applier {
         let now = self.tick();
         let command = match command {
             Command::Change(change) => return self.change(no, change, now),
+            Command::SaveOutreach { id, definition, author, expect } => {
+                let saved = ProjectChange::OutreachSaved { id, definition, author };
+                return self.save_outreach(no, saved, expect, now);
+            }
             command => command,
         };
         let Some(project) = self.shared.project(no) else {

@@ -48,10 +48,7 @@ impl Applier {
             Err(failure) => return self.failed(failure),
         };
         let version = match &change {
-            ProjectChange::OutreachSaved { id, .. } => {
-                let versions = next.outreach(id).map_or(0, |line| line.versions.len());
-                u32::try_from(versions).ok()
-            }
+            ProjectChange::OutreachSaved { id, .. } => Some(version_of(&next, id)),
             _ => None,
         };
         let record = ProjectRecord { project: no, now, change, sweep };
@@ -65,6 +62,26 @@ impl Applier {
         }
         self.enactor.effects.push(Published::ProjectChanged { project: no });
         Ok(Ok(Accepted { version, position, ..Accepted::default() }))
+    }
+
+    /// Save a version when the outreach still stands where the author saw it. Asked here, where
+    /// commands pass one by one, since between a question and a command others come in.
+    pub(crate) fn save_outreach(
+        &mut self,
+        no: ProjectNo,
+        saved: ProjectChange,
+        expect: Option<u32>,
+        now: Timestamp,
+    ) -> Outcome {
+        if let (Some(expected), ProjectChange::OutreachSaved { id, .. }) = (expect, &saved)
+            && let Some(project) = self.shared.project(no)
+        {
+            let current = version_of(&project, id);
+            if current != expected {
+                return Ok(Err(Refused::Moved { id: id.clone(), current }));
+            }
+        }
+        self.change(no, saved, now)
     }
 
     fn schedule(&mut self, scheduled: Scheduled) -> Outcome {
@@ -115,6 +132,12 @@ impl Applier {
             }
         }
     }
+}
+
+/// The latest version of an outreach; 0: there is none.
+fn version_of(project: &Project, id: &str) -> u32 {
+    let versions = project.outreach(id).map_or(0, |line| line.versions.len());
+    u32::try_from(versions).unwrap_or(u32::MAX)
 }
 
 fn current(

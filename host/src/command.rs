@@ -104,6 +104,17 @@ pub enum Command {
         /// Who.
         customer: CustomerId,
     },
+    /// Save a version of an outreach, unless somebody else did meanwhile.
+    SaveOutreach {
+        /// Which outreach.
+        id: String,
+        /// The definition as JSON.
+        definition: String,
+        /// Who saved it.
+        author: String,
+        /// The version it is based on; 0: there is none yet; `None`: whatever is there.
+        expect: Option<u32>,
+    },
     /// Change the project. A definition with problems is refused with them when it goes live.
     Change(ProjectChange),
 }
@@ -158,6 +169,14 @@ pub enum Refused {
     /// The definition has problems.
     #[error("the definition has {} problem(s)", .0.len())]
     Unsound(Vec<engine::outreach::problem::Problem>),
+    /// The outreach is at another version than the command is based on.
+    #[error("{}", meanwhile(id, *current))]
+    Moved {
+        /// Which outreach.
+        id: String,
+        /// Its version; 0: there is no such outreach.
+        current: u32,
+    },
     /// It cannot be done in this state.
     #[error("{0}")]
     Conflict(String),
@@ -182,4 +201,11 @@ pub enum SubmitError {
     /// The host has stopped, after a fault or a shutdown.
     #[error("the server is stopping: {0}")]
     Stopped(String),
+}
+
+fn meanwhile(id: &str, current: u32) -> String {
+    match current {
+        0 => format!("there is no outreach {id:?} yet"),
+        current => format!("the outreach {id:?} is at version {current}"),
+    }
 }

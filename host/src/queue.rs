@@ -172,7 +172,8 @@ fn weight(command: &Command) -> usize {
             names(of) + message_id.len() + changes_weight(changes)
         }
         Command::Receipt { detail, .. } => detail.len(),
-        Command::Change(engine::project::ProjectChange::OutreachSaved { definition, .. }) => {
+        Command::SaveOutreach { definition, .. }
+        | Command::Change(engine::project::ProjectChange::OutreachSaved { definition, .. }) => {
             definition.len()
         }
         Command::Alias { .. }

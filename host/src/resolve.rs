@@ -106,7 +106,7 @@ impl Resolver<'_> {
                 self.about(customer, Fact::AllowedAgain { outreach: *no })
             }
             Command::Erase { customer } => self.erase(customer),
-            Command::Change(_) => {
+            Command::SaveOutreach { .. } | Command::Change(_) => {
                 Err(Refused::Invalid("a change of the project is no fact".to_owned()).into())
             }
         }

@@ -15,6 +15,10 @@ use channels::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::listen::Patience;
+
+/// The flags stand in every command's help; only these look at them.
+const SERVER: &str = "For serve, demo, keys and check";
 const MASK: &str = "********";
 
 /// Everything.
@@ -38,6 +42,9 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How much may wait to be accepted.
     pub queue: Queue,
+    /// How long clients may take; not a setting, so that nobody tunes it until it hurts.
+    #[serde(skip)]
+    pub patience: Patience,
 }
 
 /// How much may wait to be accepted; what comes beyond it is answered 429.
@@ -155,6 +162,7 @@ impl Default for Config {
             webhook: WebhookSettings::default(),
             dispatch: Dispatch::default(),
             queue: Queue::default(),
+            patience: Patience::default(),
         }
     }
 }
@@ -213,16 +221,16 @@ impl Default for Dispatch {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// The file with the settings; tidings.toml in the present folder when there is one.
-    #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", global = true, help_heading = SERVER)]
     pub config: Option<PathBuf>,
-    /// The data folder.
-    #[arg(long, value_name = "FOLDER", global = true)]
+    /// The data folder; `data` when left out.
+    #[arg(long, value_name = "FOLDER", global = true, help_heading = SERVER)]
     pub data: Option<PathBuf>,
-    /// The address to listen on, such as 127.0.0.1:8080.
-    #[arg(long, value_name = "ADDRESS", global = true)]
+    /// The address to listen on; 127.0.0.1:8080 when left out.
+    #[arg(long, value_name = "ADDRESS", global = true, help_heading = SERVER)]
     pub listen: Option<SocketAddr>,
-    /// How customers reach this server, such as <https://messages.example.com>.
-    #[arg(long, value_name = "URL", global = true)]
+    /// How customers reach this server; stands in the links of mails.
+    #[arg(long, value_name = "URL", global = true, help_heading = SERVER)]
     pub base_url: Option<String>,
 }
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod http;
 pub mod keys;
 pub mod limits;
+mod listen;
 pub(crate) mod secret;
 pub mod serve;
 pub(crate) mod signals;

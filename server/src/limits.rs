@@ -34,3 +34,10 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 pub const ATTEMPTS_PER_CHANNEL: usize = 16;
 /// Due deliveries that the dispatcher looks at in one round.
 pub const DUE_BATCH: usize = 256;
+/// The head of a request, and an idle connection: longer than the usual load balancer keeps its
+/// own, or it would send a request into a connection that we are closing.
+pub const HEAD_TIME: Duration = Duration::from_secs(75);
+/// The body of a request: half a megabyte over a bad mobile line still fits.
+pub const BODY_TIME: Duration = Duration::from_secs(60);
+/// When no connection can be accepted, the next attempt waits so long.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);

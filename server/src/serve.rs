@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::http::App;
 use crate::keys::{KeyKind, Keys, write_private};
-use crate::{http, limits, secret, worker};
+use crate::{http, limits, listen, secret, worker};
 
 const FIRST_PROJECT: &str = "main";
 const LINK_SECRET: &str = "link.secret";
@@ -44,10 +44,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         println!("  public  {}", keys.public);
         println!("  secret  {}", keys.secret);
     }
-    if server.app.config.has_outbox() && !server.address()?.ip().is_loopback() {
-        tracing::warn!("/outbox shows every message to whoever reaches this address");
-    }
     println!("Tidings listens on http://{}", server.address()?);
+    println!("{}", server.about_outbox());
     server.run(stop_signal()).await
 }
 
@@ -59,8 +57,9 @@ impl Server {
     pub async fn open(mut config: Config) -> anyhow::Result<Server> {
         // First, so that a taken address is found before the data folder is touched.
         let listen = config.listen;
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("listening on {listen} (--listen or TIDINGS_LISTEN names another address)")
+        })?;
         if config.base_url.is_empty() {
             config.base_url = format!("http://localhost:{}", listener.local_addr()?.port());
         }
@@ -68,7 +67,8 @@ impl Server {
             .with_context(|| format!("making {}", config.data.display()))?;
         let keys = Keys::open(&config.data)?;
         let link_secret = link_secret(&config.data)?;
-        let app = App::open(config, keys, link_secret).await?;
+        let is_local = listener.local_addr()?.ip().is_loopback();
+        let app = App::open(config, keys, link_secret, is_local).await?;
         let first_keys = first_keys(&app).await?;
         Ok(Server { app, listener, first_keys })
     }
@@ -86,10 +86,24 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where what would be sent goes, for the start message.
+    pub(crate) fn about_outbox(&self) -> &'static str {
+        match (self.app.config.has_outbox(), self.app.is_local) {
+            (false, _) => "Messages leave through your relay and reach your receivers.",
+            (true, true) => {
+                "Messages that have no way out yet stay in /outbox, open on this machine."
+            }
+            (true, false) => {
+                "Messages that have no way out yet stay in /outbox, which asks for the admin key: \
+                 give it as user name, without a password."
+            }
+        }
+    }
+
     /// Serve until `stop` is done; then finish what is under way and close the host.
     ///
     /// # Errors
-    /// The socket failed.
+    /// The dispatcher or the host failed.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let Server { app, listener, .. } = self;
         let dispatcher = tokio::spawn(worker::dispatch::run(app.clone()));
@@ -106,24 +120,19 @@ impl Server {
         });
         let router = http::router(app.clone());
         let draining = app.clone();
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let served = listen::serve(listener, router, app.config.patience, async move {
             is_stopped.await.ok();
         });
-        let mut served = std::pin::pin!(served.into_future());
-        let ended = tokio::select! {
-            ended = &mut served => ended,
+        tokio::select! {
+            () = served => {}
             () = async {
                 draining.stopped().await;
                 tokio::time::sleep(limits::DRAIN).await;
-            } => {
-                tracing::warn!("requests were still open after {:?}", limits::DRAIN);
-                Ok(())
-            }
-        };
+            } => tracing::warn!("requests were still open after {:?}", limits::DRAIN),
+        }
         app.stop();
         dispatcher.await.context("the dispatcher failed")?;
-        app.close().await?;
-        ended.context("serving")
+        app.close().await
     }
 }
 

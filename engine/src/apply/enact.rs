@@ -161,8 +161,8 @@ pub(crate) fn move_to(
     let holder = customer.deliveries.values().find(|other| {
         (other.outreach, &other.key) == (outreach, &key) && !other.state.ended_unseen()
     });
-    if let Some(holder) = holder.map(|other| other.id) {
-        hold_key(customer, holder);
+    if let Some(claimed) = holder.map(|other| other.decided_at) {
+        customer.tallies.entry(outreach).or_default().keys.insert(once, claimed);
     }
 }
 

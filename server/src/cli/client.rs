@@ -12,9 +12,9 @@ pub(crate) struct Target {
     /// The server.
     #[arg(long, env = "TIDINGS_URL", default_value = "http://localhost:8080")]
     url: String,
-    /// A secret key of the project.
+    /// A secret key of the project; the variable keeps it out of the list of processes.
     #[arg(long, env = "TIDINGS_KEY", hide_env_values = true)]
-    key: String,
+    key: Option<String>,
 }
 
 /// Connected to nothing yet; every call names its path.
@@ -31,7 +31,13 @@ impl Target {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         let base = self.url.trim_end_matches('/').to_owned();
-        Ok(Client { base, key: self.key.clone(), http })
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            bail!("the server's address begins with http:// or https://; {base:?} does not");
+        }
+        let Some(key) = self.key.clone().filter(|key| !key.is_empty()) else {
+            bail!("a secret key is needed: --key sk_…, or the variable TIDINGS_KEY");
+        };
+        Ok(Client { base, key, http })
     }
 }
 
@@ -43,7 +49,7 @@ impl Client {
 
     /// The answer to GET; `None` when there is no such thing.
     pub(crate) async fn find(&self, path: &str) -> anyhow::Result<Option<Json>> {
-        match self.try_call(&Method::GET, path, None).await? {
+        match self.try_call(&Method::GET, path, None, None).await? {
             (StatusCode::NOT_FOUND, _, _) => Ok(None),
             (status, _, json) => accepted(status, json, path).map(Some),
         }
@@ -54,15 +60,30 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// The answer to PUT.
-    pub(crate) async fn put(&self, path: &str, body: &Json) -> anyhow::Result<Json> {
-        self.call(Method::PUT, path, Some(body)).await
+    /// The answer to PUT over a version that was read before.
+    pub(crate) async fn put_over(
+        &self,
+        path: &str,
+        body: &Json,
+        version: u64,
+    ) -> anyhow::Result<Json> {
+        self.call_over(Method::PUT, path, Some(body), Some(version)).await
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Json>) -> anyhow::Result<Json> {
+        self.call_over(method, path, body, None).await
+    }
+
+    async fn call_over(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+        version: Option<u64>,
+    ) -> anyhow::Result<Json> {
         let mut pause = Duration::from_millis(250);
         for _ in 1..TRIES {
-            let (status, retry_after, json) = self.try_call(&method, path, body).await?;
+            let (status, retry_after, json) = self.try_call(&method, path, body, version).await?;
             let busy = matches!(status.as_u16(), 429 | 503 | 507);
             if !busy {
                 return accepted(status, json, path);
@@ -70,7 +91,7 @@ impl Client {
             tokio::time::sleep(retry_after.unwrap_or(pause)).await;
             pause = (pause * 2).min(Duration::from_secs(30));
         }
-        let (status, _, json) = self.try_call(&method, path, body).await?;
+        let (status, _, json) = self.try_call(&method, path, body, version).await?;
         accepted(status, json, path)
     }
 
@@ -79,13 +100,17 @@ impl Client {
         method: &Method,
         path: &str,
         body: Option<&Json>,
+        version: Option<u64>,
     ) -> anyhow::Result<(StatusCode, Option<Duration>, Json)> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.clone(), &url).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.with_context(|| format!("calling {url}"))?;
+        if let Some(version) = version {
+            request = request.header(reqwest::header::IF_MATCH, format!("\"{version}\""));
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(error, &url))?;
         let status = response.status();
         let retry_after = response
             .headers()
@@ -98,12 +123,45 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Why nobody answered, in words for somebody who was just woken up.
+    fn unreachable(&self, error: reqwest::Error, url: &str) -> anyhow::Error {
+        if error.is_connect() {
+            let cause = root(&error);
+            let base = &self.base;
+            return anyhow::anyhow!(
+                "no server answers at {base} ({cause}); is it running there? \
+                 --url or TIDINGS_URL names another one"
+            );
+        }
+        if error.is_timeout() {
+            return anyhow::anyhow!(
+                "{} did not answer within a minute; its log may say why",
+                self.base
+            );
+        }
+        anyhow::Error::new(error).context(format!("calling {url}"))
+    }
+}
+
+/// The innermost cause; those around it repeat the address.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
 fn accepted(status: StatusCode, json: Json, path: &str) -> anyhow::Result<Json> {
     if status.is_success() {
         return Ok(json);
     }
     let detail = json.get("detail").and_then(Json::as_str).unwrap_or("no reason was given");
-    let mut message = format!("{path} answered {status}: {detail}");
+    let mut message = format!("{detail} ({} from {path})", status.as_u16());
+    if status == StatusCode::UNAUTHORIZED {
+        message.push_str("\n  tidings keys list, next to the server's data folder, shows its keys");
+    }
     for problem in json.get("problems").and_then(Json::as_array).into_iter().flatten() {
         let part = |key: &str| problem.get(key).and_then(Json::as_str).unwrap_or_default();
         message.push_str(&format!("\n  {}: {}", part("pointer"), part("message")));

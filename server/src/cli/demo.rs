@@ -76,7 +76,8 @@ impl Demo {
         let seed = self.seed;
         super::runtime()?.block_on(async move {
             let server = Server::open(config).await?;
-            println!("{}", invitation(&format!("http://{}", server.address()?), &public, &secret));
+            let base = &server.app().config.base_url;
+            println!("{}", invitation(base, &public, &secret, server.about_outbox()));
             let host = Arc::clone(&server.app().host);
             std::thread::Builder::new()
                 .name("shop".to_owned())
@@ -155,13 +156,14 @@ fn style() -> anyhow::Result<ProgressStyle> {
 }
 
 /// What to open, and what to try.
-fn invitation(url: &str, public: &str, secret: &str) -> String {
+fn invitation(url: &str, public: &str, secret: &str, outbox: &str) -> String {
     format!(
         "
 Tidings listens on {url}
   what there is        {url}/
   the API              {url}/docs
   mail, texts, hooks   {url}/outbox
+{outbox}
 
 Keys of the project `demo`
   public  {public}

@@ -7,14 +7,14 @@ use super::client::{Target, segment};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tidings explain mara welcome --key sk_main_…
-  tidings explain cus_0123456789abcdefghjkmnpqrs welcome --at 2026-03-01T12:00:00Z --json")]
+  TIDINGS_KEY=sk_main_… tidings explain mara welcome --at 2026-03-01T12:00:00Z --json")]
 pub(crate) struct Explain {
     /// The customer: userId, anonymousId or cus_…
     customer: String,
     /// The outreach, by its id.
     outreach: String,
-    /// At which moment; now when left out.
-    #[arg(long)]
+    /// At which moment, such as 2026-03-01T12:00:00Z; now when left out.
+    #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Print the answer as JSON.
     #[arg(long)]

@@ -94,9 +94,10 @@ impl Import {
 
     async fn send_csv(&self, source: impl Read, sender: &mut Sender) -> anyhow::Result<()> {
         let mut reader = csv::Reader::from_reader(BufReader::new(source));
-        let header = reader.headers()?.clone();
+        let unreadable = || format!("{} is not valid CSV", self.file.display());
+        let header = reader.headers().with_context(unreadable)?.clone();
         for row in reader.records() {
-            let row = row?;
+            let row = row.with_context(unreadable)?;
             let mut fields = Map::new();
             for (name, text) in header.iter().zip(row.iter()) {
                 if !text.is_empty() {
@@ -110,12 +111,18 @@ impl Import {
 
     async fn send_ndjson(&self, source: impl Read, sender: &mut Sender) -> anyhow::Result<()> {
         for (line, text) in BufReader::new(source).lines().enumerate() {
-            let text = text?;
+            let place = || format!("{} line {}", self.file.display(), line + 1);
+            let text = text.with_context(place)?;
             if text.trim().is_empty() {
                 continue;
             }
-            let row = serde_json::from_str(&text).with_context(|| format!("line {}", line + 1))?;
-            let Json::Object(fields) = row else { bail!("line {} is not an object", line + 1) };
+            let row = serde_json::from_str(&text).map_err(|error| {
+                // Each row is a text of its own, so its line is always the first.
+                let says = error.to_string();
+                let says = says.split(" at line ").next().unwrap_or_default();
+                anyhow::anyhow!("{} column {}: {says}", place(), error.column())
+            })?;
+            let Json::Object(fields) = row else { bail!("{} is not an object", place()) };
             sender.add(item(self.what, fields)).await?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `tidings keys`: works on the file in the data folder; a running server sees it within a second.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use crate::config::Config;
@@ -21,8 +21,14 @@ pub(crate) struct Keys {
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
     /// Show the keys; secret ones only by their beginning.
+    #[command(after_help = "Example:
+  tidings keys list --data /var/lib/tidings")]
     List,
     /// Make a key and print it, once.
+    #[command(after_help = "Examples:
+  tidings keys create                        a public key: sends events, reads the inbox
+  tidings keys create --secret               a secret key: the REST API of the project
+  tidings keys create --admin                may also make projects and look at the outbox")]
     Create {
         /// The project it opens.
         #[arg(long, default_value = "main")]
@@ -35,6 +41,10 @@ enum KeysCommand {
         admin: bool,
     },
     /// Take a key back.
+    #[command(after_help = "Example:
+  tidings keys revoke key_3fK9aQ2x
+
+A running server refuses it within a second.")]
     Revoke {
         /// The id (key_…) or the key itself.
         key: String,
@@ -43,11 +53,18 @@ enum KeysCommand {
 
 impl Keys {
     pub(crate) fn run(&self, config: &Config) -> anyhow::Result<()> {
-        std::fs::create_dir_all(&config.data)?;
-        let keys = KeyFile::open(&config.data)?;
+        let folder = config.data.display();
+        if !config.data.is_dir() {
+            bail!("there is no data folder at {folder}; --data names it, tidings serve makes it");
+        }
+        let keys = KeyFile::open(&config.data).with_context(|| format!("opening {folder}"))?;
         match &self.command {
             KeysCommand::List => {
-                for row in keys.list() {
+                let rows = keys.list();
+                if rows.is_empty() {
+                    println!("no keys yet; tidings keys create makes one");
+                }
+                for row in rows {
                     let kind = kind_name(row.kind);
                     println!(
                         "{}  {kind:<6}  {}  {}  {}",
@@ -61,6 +78,13 @@ impl Keys {
                     (false, true) => KeyKind::Secret,
                     (false, false) => KeyKind::Public,
                 };
+                let known = keys.list().iter().any(|row| row.project == *project);
+                if !known {
+                    eprintln!(
+                        "No other key opens the project {project:?}. It must exist: tidings serve"
+                    );
+                    eprintln!("makes `main`, and an admin key makes others over the API.");
+                }
                 println!("{}", keys.create(project, kind, &crate::http::now().to_rfc3339())?);
             }
             KeysCommand::Revoke { key } => {

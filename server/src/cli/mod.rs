@@ -15,7 +15,17 @@ use crate::config::{Config, Flags};
 
 /// Event-based customer messaging: what happened, to whom, whether we say it, and why not.
 #[derive(Debug, Parser)]
-#[command(name = "tidings", version, propagate_version = true)]
+#[command(
+    name = "tidings",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  tidings demo                               a small shop to look at
+  tidings serve --data /var/lib/tidings      the real thing
+  tidings explain mara welcome --key sk_…    why somebody got a message, or did not
+
+Every command shows examples with --help."
+)]
 pub struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -28,7 +38,8 @@ enum Command {
     /// Run the server.
     #[command(after_help = "Examples:
   tidings serve
-  tidings serve --data /var/lib/tidings --listen 0.0.0.0:8080 --base-url https://messages.example.com
+  tidings serve --data /var/lib/tidings --listen 0.0.0.0:8080
+  tidings serve --base-url https://messages.example.com
   TIDINGS_EMAIL__TRANSPORT=smtp TIDINGS_EMAIL__HOST=mail.example.com tidings serve
 
 On an empty data folder the project `main` is made, and its keys are printed, once.")]

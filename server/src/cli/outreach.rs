@@ -19,36 +19,49 @@ apply saves a version; what customers get changes only when somebody goes live w
 pub(crate) struct Outreach {
     #[command(subcommand)]
     command: OutreachCommand,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Debug, Subcommand)]
 enum OutreachCommand {
     /// Show what apply would change, field by field, and how many customers match now.
+    #[command(after_help = "Example:
+  tidings outreach plan outreaches/ --key sk_main_…
+
+Ends with an error when a definition has problems, so that CI can ask it.")]
     Plan {
         /// The folder with the files <id>.json.
         folder: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
     /// Save a version of everything that differs.
+    #[command(after_help = "Example:
+  tidings outreach apply outreaches/ --key sk_main_…
+
+Nothing is overwritten that somebody else saves at the same time.")]
     Apply {
         /// The folder with the files <id>.json.
         folder: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
     /// Write the latest version of every outreach into the folder.
+    #[command(after_help = "Example:
+  tidings outreach pull outreaches/ --key sk_main_…")]
     Pull {
         /// The folder; it is made when it is not there.
         folder: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
 }
 
 impl Outreach {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
-        let client = self.target.client()?;
         match &self.command {
-            OutreachCommand::Plan { folder } => plan(&client, folder).await,
-            OutreachCommand::Apply { folder } => apply(&client, folder).await,
-            OutreachCommand::Pull { folder } => pull(&client, folder).await,
+            OutreachCommand::Plan { folder, target } => plan(&target.client()?, folder).await,
+            OutreachCommand::Apply { folder, target } => apply(&target.client()?, folder).await,
+            OutreachCommand::Pull { folder, target } => pull(&target.client()?, folder).await,
         }
     }
 }
@@ -107,7 +120,11 @@ async fn apply(client: &Client, folder: &Path) -> anyhow::Result<()> {
             continue;
         }
         let saved = match before {
-            Some(_) => client.put(&path, &definition).await,
+            Some(_) => {
+                let version = there.as_ref().and_then(|there| there.get("version"));
+                let version = version.and_then(Json::as_u64).unwrap_or_default();
+                client.put_over(&path, &definition, version).await
+            }
             None => {
                 let body = json!({"id": id, "definition": definition});
                 client.post("/api/v1/outreaches", &body).await
@@ -146,8 +163,8 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Json>> {
         let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
-        let definition =
-            serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+        let definition = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not valid JSON", path.display()))?;
         found.insert(id, definition);
     }
     Ok(found)

@@ -42,6 +42,8 @@ pub struct Inner {
     pub(crate) link_secret: [u8; 32],
     pub(crate) openapi: String,
     pub(crate) signals: Arc<Signals>,
+    /// Only this machine reaches the listener.
+    pub(crate) is_local: bool,
     streams: Arc<Semaphore>,
     stopping: watch::Sender<Stop>,
 }
@@ -76,6 +78,7 @@ impl App {
         config: Config,
         keys: Keys,
         link_secret: [u8; 32],
+        is_local: bool,
     ) -> anyhow::Result<App> {
         let channels = Channels::new(config.channels()?)?;
         let signals = Arc::new(Signals::new());
@@ -99,6 +102,7 @@ impl App {
             link_secret,
             openapi: super::openapi_json(),
             signals,
+            is_local,
             streams: Arc::new(Semaphore::new(limits::STREAMS)),
             stopping: watch::Sender::new(Stop::Running),
         })))

@@ -11,6 +11,9 @@ use host::command::{Refused, SubmitError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The media type of every error.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
 macro_rules! errors {
     ($($name:ident = $code:literal, $status:literal, $title:literal;)*) => {
         /// What can go wrong, as a stable word.
@@ -73,8 +76,10 @@ errors! {
     InvalidLink = "invalid_link", 404, "The link is not valid";
     NotFound = "not_found", 404, "There is no such thing";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
+    BodyTimeout = "body_timeout", 408, "The body did not arrive in time";
     Conflict = "conflict", 409, "It cannot be done in this state";
     AlreadyExists = "already_exists", 409, "The id is taken";
+    VersionMoved = "version_moved", 412, "Somebody saved a version meanwhile";
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     UnsupportedEncoding = "unsupported_encoding", 415, "The body has an unknown encoding";
     DefinitionProblems = "definition_problems", 422, "The definition has problems";
@@ -96,6 +101,8 @@ pub struct ApiError {
     pub problems: Vec<Problem>,
     /// When to try again.
     pub retry_after_seconds: Option<u32>,
+    /// Where the thing stands that somebody else changed meanwhile.
+    pub current_version: Option<u32>,
 }
 
 /// The answer, `application/problem+json`.
@@ -116,6 +123,9 @@ pub struct ProblemDetails {
     /// The faults of a definition or body, each with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// With `version_moved`: the version that is the latest now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<u32>,
 }
 
 /// Problems that are not about the definition but about where the outreach stands.
@@ -128,7 +138,13 @@ pub type ApiResult<T> = Result<T, ApiError>;
 impl ApiError {
     /// An error of this kind with its sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> ApiError {
-        ApiError { code, detail: detail.into(), problems: Vec::new(), retry_after_seconds: None }
+        ApiError {
+            code,
+            detail: detail.into(),
+            problems: Vec::new(),
+            retry_after_seconds: None,
+            current_version: None,
+        }
     }
 
     /// An error at one place of the body.
@@ -174,6 +190,10 @@ impl From<Refused> for ApiError {
                 }
                 _ => ApiError::unsound(problems),
             },
+            Refused::Moved { current, .. } => ApiError {
+                current_version: Some(current),
+                ..ApiError::new(Code::VersionMoved, refused.to_string())
+            },
             Refused::Conflict(detail) => ApiError::new(Code::Conflict, detail),
             Refused::Invalid(detail) => ApiError::new(Code::Invalid, detail),
         }
@@ -203,10 +223,11 @@ impl IntoResponse for ApiError {
             detail: self.detail,
             code: self.code.code().to_owned(),
             problems: self.problems,
+            current_version: self.current_version,
         };
         let mut response = (self.code.status(), axum::Json(body)).into_response();
         let headers = response.headers_mut();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(PROBLEM);
         headers.insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

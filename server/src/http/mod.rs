@@ -13,7 +13,9 @@ mod explain;
 mod home;
 pub(crate) mod in_app;
 mod ingest;
+mod outbox;
 mod outreaches;
+mod page;
 mod projects;
 mod query;
 mod segments;
@@ -34,20 +36,35 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::error::{ApiError, Code};
+use self::error::{ApiError, Code, PROBLEM};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Tidings",
         description = "Event-based customer messaging: what happened, to whom, whether we say it, \
-            and why not.\n\nThe REST API takes a secret key as `Authorization: Bearer sk_…`; the \
-            key names the project. Lists answer `{items, next}`; give `next` as `cursor` for the \
-            next page. Unknown query parameters are refused. Errors are problem details \
-            (RFC 9457) with a stable `code`; each code has a page at `/errors/<code>`.\n\nEvents \
-            come in over the Segment tracking API (`/v1/track`, `/v1/identify`, `/v1/batch` …) \
-            with the write key as the Basic user name, so official client libraries work with \
-            their host set to this server."
+            and why not.\n\nEvents come in over the Segment tracking API (`/v1/track`, \
+            `/v1/identify`, `/v1/batch` …) with the public key (`pk_…`) as the Basic user name, so \
+            official client libraries work with their host set to this server.\n\nThe REST API \
+            takes a secret key as `Authorization: Bearer sk_…`; the key names the project. Lists \
+            answer `{items, next}`; give `next` as `cursor` for the next page. Unknown query \
+            parameters are refused. Errors are problem details (RFC 9457) with a stable `code`; \
+            each code has a page at `/errors/<code>`."
+    ),
+    tags(
+        (name = "Send events", description = "What happened, and to whom. A public or a secret \
+            key: as the Basic user name, as a bearer token, as `key` in the query, or as \
+            `writeKey` in the body."),
+        (name = "In-app", description = "What to show in the page or app, and what became of it. \
+            The same keys; the public one is meant for this."),
+        (name = "Outreaches", description = "What could be said, through all its versions."),
+        (name = "Segments", description = "Named audiences, and how many customers a filter matches."),
+        (name = "Customers", description = "Who they are, and what was said to them."),
+        (name = "Events", description = "What happens, as it comes in."),
+        (name = "Decisions", description = "Every time it was decided to send or not, and why."),
+        (name = "Deliveries", description = "What left the house, and what came back."),
+        (name = "Projects", description = "The tenants of this installation, and their settings."),
+        (name = "Health", description = "For load balancers. No key.")
     ),
     modifiers(&KeyScheme),
     security(("key" = []))
@@ -58,28 +75,35 @@ struct KeyScheme;
 
 impl utoipa::Modify for KeyScheme {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        use utoipa::openapi::security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme,
+        };
         let components = api.components.get_or_insert_default();
-        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+        let mut header = |name: &str, scheme: HttpAuthScheme, says: &str| {
+            let scheme = HttpBuilder::new().scheme(scheme).description(Some(says)).build();
+            components.add_security_scheme(name, SecurityScheme::Http(scheme));
+        };
+        header("key", HttpAuthScheme::Bearer, "A key as bearer token");
+        header("write_key", HttpAuthScheme::Basic, "A key as user name, without a password");
+        let says = "A key in the address, for beacons, which cannot set headers";
+        let query = ApiKeyValue::with_description("key", says);
+        components.add_security_scheme("query_key", SecurityScheme::ApiKey(ApiKey::Query(query)));
     }
 }
 
 /// All the server answers to.
 pub fn router(app: App) -> Router {
     let (rest, _) = rest().split_for_parts();
+    let (browser, _) = browser().split_for_parts();
     // The fallback comes first, or it would answer the browser's question before the layer does.
-    let browser = Router::new()
-        .merge(ingest::routes())
-        .merge(in_app::routes())
-        .method_not_allowed_fallback(wrong_method)
-        .layer(cors());
+    let browser = browser.method_not_allowed_fallback(wrong_method).layer(cors());
     let nosniff = HeaderValue::from_static("nosniff");
     Router::new()
         .merge(rest)
         .merge(browser)
         .merge(docs::routes())
-        .merge(home::routes(app.config.has_outbox()))
+        .merge(home::routes())
+        .merge(outbox::routes(&app))
         .merge(unsubscribe::routes())
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
@@ -95,7 +119,7 @@ pub fn router(app: App) -> Router {
 
 /// The description of the REST API, as JSON.
 pub fn openapi_json() -> String {
-    let (_, mut api) = rest().split_for_parts();
+    let (_, mut api) = rest().merge(browser()).merge(home::health()).split_for_parts();
     name_operations(&mut api);
     api.to_pretty_json().unwrap_or_default() + "\n"
 }
@@ -104,7 +128,9 @@ pub fn openapi_json() -> String {
 /// names that generated clients use.
 fn name_operations(api: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut api.paths.paths {
-        let noun = path.split('/').nth(3).unwrap_or_default().to_owned();
+        // What stands before the nouns of the REST API has a name of its own.
+        let Some(nouns) = path.strip_prefix("/api/v1/") else { continue };
+        let noun = nouns.split('/').next().unwrap_or_default().to_owned();
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             if let Some(name) = operation.operation_id.as_mut().filter(|name| !name.contains(&noun))
@@ -120,7 +146,6 @@ fn name_operations(api: &mut utoipa::openapi::OpenApi) {
 /// Every error is a problem document, also those that no handler names.
 fn declare_problems(operation: &mut utoipa::openapi::path::Operation) {
     use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
-    const PROBLEM: &str = "application/problem+json";
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response
@@ -137,6 +162,11 @@ fn declare_problems(operation: &mut utoipa::openapi::path::Operation) {
         .content(PROBLEM, content)
         .build();
     responses.insert("default".to_owned(), RefOr::T(other));
+}
+
+/// What browsers, apps and servers of the customer's side call.
+fn browser() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(ingest::routes()).merge(in_app::routes())
 }
 
 fn rest() -> OpenApiRouter<App> {

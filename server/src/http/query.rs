@@ -64,10 +64,10 @@ pub(crate) struct Text(pub(crate) String);
 impl FromRequest<App> for Text {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &App) -> Result<Text, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Text, ApiError> {
         let (parts, body) = request.into_parts();
         let limit = limits::BODY_BYTES;
-        let bytes = read_at_most(&parts.headers, body, limit, Code::BodyTooLarge).await?;
+        let bytes = read_at_most(app, &parts.headers, body, limit, Code::BodyTooLarge).await?;
         check_depth(&bytes)?;
         String::from_utf8(bytes)
             .map(Text)

@@ -5,7 +5,8 @@
 //! this installation, so nobody can unsubscribe somebody else by counting.
 
 use axum::extract::{Path, State};
-use axum::response::Html;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::{Router, routing};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,8 +15,8 @@ use engine::ids::{DeliveryId, ProjectNo};
 use host::command::Command;
 
 use super::App;
-use super::docs::{escape, page};
-use super::error::{ApiError, ApiResult, Code};
+use super::error::{ApiResult, Code};
+use super::page::{self, escape};
 use crate::secret;
 
 const MAC_BYTES: usize = 16;
@@ -30,21 +31,20 @@ pub(crate) fn link(app: &App, project: ProjectNo, delivery: DeliveryId) -> Strin
     format!("{}/u/{}", app.config.base_url, token(&app.link_secret, project, delivery))
 }
 
-async fn show(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Html<String>> {
-    let (project, _) = open(&app, &token)?;
-    let name = sender_name(&app, project);
-    Ok(Html(page(
-        "Unsubscribe",
-        &format!(
-            "<h1>Unsubscribe</h1><p>You will get no more of these messages from {}.</p>\
-             <form method=\"post\"><button>Unsubscribe</button></form>",
-            escape(&name)
-        ),
-    )))
+async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
+    let Some((project, _)) = read_token(&app.link_secret, &token) else { return broken_link() };
+    let body = format!(
+        "<h1>Unsubscribe</h1><p>You will get no more of these messages from <b>{}</b>.</p>\
+         <form method=\"post\"><button>Unsubscribe</button></form>",
+        escape(&sender_name(&app, project))
+    );
+    page::customer(StatusCode::OK, "Unsubscribe", &body)
 }
 
-async fn act(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Html<String>> {
-    let (project, delivery) = open(&app, &token)?;
+async fn act(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    let Some((project, delivery)) = read_token(&app.link_secret, &token) else {
+        return Ok(broken_link());
+    };
     let command = Command::Receipt {
         delivery,
         customer: None,
@@ -54,11 +54,19 @@ async fn act(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Htm
         detail: "{}".to_owned(),
     };
     app.submit_one(project, command).await?;
-    let name = sender_name(&app, project);
-    Ok(Html(page(
-        "Unsubscribed",
-        &format!("<h1>Done</h1><p>You get no more of these messages from {}.</p>", escape(&name)),
-    )))
+    let body = format!(
+        "<h1>You are unsubscribed</h1><p>You get no more of these messages from <b>{}</b>. You can \
+         close this page.</p>",
+        escape(&sender_name(&app, project))
+    );
+    Ok(page::customer(StatusCode::OK, "Unsubscribed", &body))
+}
+
+/// For the person who followed the link; a program reads the status.
+fn broken_link() -> Response {
+    let body = "<h1>This link is not complete</h1><p>Open it from the mail again, as a whole. Some \
+                programs cut long links off at the end of a line.</p>";
+    page::customer(Code::InvalidLink.status(), "This link is not complete", body)
 }
 
 fn sender_name(app: &App, project: ProjectNo) -> String {
@@ -67,12 +75,6 @@ fn sender_name(app: &App, project: ProjectNo) -> String {
         Ok(project) => project.id.clone(),
         Err(_) => "us".to_owned(),
     }
-}
-
-fn open(app: &App, token: &str) -> ApiResult<(ProjectNo, DeliveryId)> {
-    read_token(&app.link_secret, token).ok_or_else(|| {
-        ApiError::new(Code::InvalidLink, "open the link from the mail again, as a whole")
-    })
 }
 
 fn token(secret: &[u8], project: ProjectNo, delivery: DeliveryId) -> String {

@@ -170,9 +170,10 @@ async fn submit(app: &App, project: ProjectNo, command: impl Fn() -> Command) ->
             Ok(mut answers) => {
                 return match answers.pop() {
                     Some(Ok(_)) => Ok(()),
-                    Some(Err(Refused::NotFound { .. } | Refused::Conflict(_))) | None => {
-                        Err(Quit::NotDue)
-                    }
+                    Some(Err(
+                        Refused::NotFound { .. } | Refused::Moved { .. } | Refused::Conflict(_),
+                    ))
+                    | None => Err(Quit::NotDue),
                     Some(Err(refused @ (Refused::Invalid(_) | Refused::Unsound(_)))) => {
                         tracing::error!(%refused, "the engine refused an attempt");
                         Err(Quit::NotDue)

@@ -3,7 +3,7 @@ use std::path::Path;
 use reqwest::StatusCode;
 use serde_json::Value as Json;
 
-use crate::support::start;
+use crate::support::{start, start_with};
 
 /// The description in the repository is the one the server serves. `UPDATE=1` writes it anew.
 #[test]
@@ -34,6 +34,72 @@ fn every_operation_is_described() {
 }
 
 #[test]
+fn what_clients_call_is_described_with_its_keys_and_answers() {
+    let api: Json = serde_json::from_str(&server::http::openapi_json()).unwrap();
+    for call in
+        ["identify", "track", "page", "screen", "group", "alias", "batch", "import", "collect"]
+    {
+        let operation = &api["paths"][format!("/v1/{call}")]["post"];
+        assert_eq!(operation["tags"][0], "Send events", "{call}");
+        assert_eq!(operation["security"].as_array().unwrap().len(), 3, "{call}");
+        let example = &operation["requestBody"]["content"]["application/json"]["example"];
+        assert!(example.is_object(), "{call} has no example");
+        for status in ["200", "400", "401", "408", "415", "422", "429", "500", "503", "507"] {
+            assert!(operation["responses"][status].is_object(), "{call} does not tell of {status}");
+        }
+    }
+    for (path, method) in
+        [("/v1/inbox", "get"), ("/v1/inbox/{delivery}/{receipt}", "post"), ("/v1/stream", "get")]
+    {
+        assert_eq!(api["paths"][path][method]["tags"][0], "In-app", "{path}");
+    }
+    assert_eq!(api["paths"]["/readyz"]["get"]["security"], serde_json::json!([{}]));
+}
+
+/// Each example of the description, sent as it stands.
+#[tokio::test]
+async fn the_examples_work() {
+    let server = start().await;
+    let api: Json = serde_json::from_str(&server::http::openapi_json()).unwrap();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        if !path.starts_with("/v1/") || path.contains('{') {
+            continue;
+        }
+        let body = &methods["post"]["requestBody"]["content"]["application/json"]["example"];
+        // An alias is about somebody who is there.
+        server.track("dev-7f3a", "Viewed", Json::Null).await;
+        if body.is_object() {
+            let (status, answer) = server.ingest(path, body).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn from_elsewhere_the_outbox_asks_for_the_admin_key() {
+    let server = start_with(|config| config.listen = ([0, 0, 0, 0], 0).into()).await;
+    let base = server.base.replace("0.0.0.0", "127.0.0.1");
+    let ask = async |key: Option<&str>| {
+        let request = server.http.get(format!("{base}/outbox"));
+        let request = match key {
+            Some(key) => request.basic_auth(key, Some("")),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.headers().contains_key("www-authenticate"))
+    };
+    assert_eq!(ask(None).await, (401, true));
+    assert_eq!(ask(Some(&server.keys.public)).await.0, 403);
+    assert_eq!(ask(Some(&server.keys.secret)).await.0, 200);
+
+    let near = start().await;
+    let url = format!("{}/outbox", near.base);
+    assert_eq!(near.http.get(&url).send().await.unwrap().status(), StatusCode::OK);
+    let proxied = near.http.get(&url).header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(proxied.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+}
+
+#[test]
 fn every_shape_that_is_named_is_described() {
     let text = server::http::openapi_json();
     let api: Json = serde_json::from_str(&text).unwrap();
@@ -52,14 +118,22 @@ async fn the_pages_are_there_and_need_nobody_else() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.text().await.unwrap()
     };
-    for path in ["/", "/docs", "/errors/overloaded", "/outbox"] {
+    for path in ["/", "/docs", "/errors", "/errors/overloaded", "/outbox"] {
+        let response = server.http.get(format!("{}{path}", server.base)).send().await.unwrap();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{path}: {policy}");
         let html = get(path).await;
         assert!(html.starts_with("<!doctype html>"), "{path}");
-        for foreign in ["<script", "src=\"http", "href=\"http", "@import"] {
+        for foreign in ["<script", "<style", " style=", "src=\"http", "href=\"http", "@import"] {
             assert!(!html.contains(foreign), "{path} holds {foreign}");
         }
     }
-    assert!(get("/docs").await.contains("/api/v1/outreaches/{id}/go-live"));
+    let docs = get("/docs").await;
+    let order =
+        ["id=\"send-events\"", "id=\"track\"", "id=\"in-app\"", "id=\"go_live_outreaches\""];
+    let places: Vec<usize> = order.iter().map(|part| docs.find(part).expect(part)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(!get("/style.css").await.contains("url("));
     assert!(get("/openapi.json").await.starts_with('{'));
     assert!(get("/healthz").await.contains("alive"));
     assert!(get("/readyz").await.contains("ready"));

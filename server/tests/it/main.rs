@@ -16,4 +16,5 @@ mod outreaches;
 mod overload;
 mod projects;
 mod restart;
+mod slow;
 mod unsubscribe;

@@ -134,6 +134,60 @@ async fn a_hundred_at_once_give_one_send() {
 }
 
 #[tokio::test]
+async fn twenty_want_one_id_and_one_gets_it() {
+    let server = start().await;
+    for (id, winners) in [(json!("hello"), 1), (Json::Null, 20)] {
+        let calls = (0..20).map(|number| {
+            let mut body = json!({"definition": banner("Viewed", &format!("Hi {number}"))});
+            if id.is_string() {
+                body["id"] = id.clone();
+            }
+            let url = format!("{}/api/v1/outreaches", server.base);
+            let request = server.http.post(url).bearer_auth(&server.keys.secret).json(&body);
+            tokio::spawn(async move {
+                let response = request.send().await.unwrap();
+                (response.status(), response.json::<Json>().await.unwrap())
+            })
+        });
+        let calls: Vec<_> = calls.collect();
+        let mut created = 0;
+        for call in calls {
+            let (status, answer) = call.await.unwrap();
+            created += usize::from(status == StatusCode::CREATED);
+            let refused = status == StatusCode::CONFLICT && answer["code"] == "already_exists";
+            assert!(status == StatusCode::CREATED || refused, "{status} {answer:#}");
+        }
+        assert_eq!(created, winners, "{id}");
+    }
+    assert_eq!(server.get("/outreaches/hello").await["version"], 1);
+}
+
+#[tokio::test]
+async fn nobody_overwrites_what_they_have_not_read() {
+    let server = start().await;
+    let new = json!({"id": "hello", "definition": banner("Viewed", "Hi")});
+    server.api(Method::POST, "/outreaches", Some(new), StatusCode::CREATED).await;
+    let put = async |version: &str, text: &str| {
+        let url = format!("{}/api/v1/outreaches/hello", server.base);
+        let request = server.http.put(url).bearer_auth(&server.keys.secret);
+        let request = request.header("if-match", version).json(&banner("Viewed", text));
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json::<Json>().await.unwrap())
+    };
+    let (status, saved) = put("\"1\"", "Hi from Ana").await;
+    assert_eq!((status, &saved["version"]), (200, &json!(2)));
+    let (status, refused) = put("\"1\"", "Hi from Ben").await;
+    assert_eq!((status, &refused["code"]), (412, &json!("version_moved")));
+    assert_eq!(refused["current_version"], 2);
+    assert_eq!(
+        server.get("/outreaches/hello").await["definition"]["content"]["text"],
+        "Hi from Ana"
+    );
+    assert_eq!(put("2", "Hi from both").await.0, 200);
+    assert_eq!(put("soon", "Hi").await.0, 400);
+}
+
+#[tokio::test]
 async fn a_one_off_reaches_each_once() {
     let server = start().await;
     for user in ["mara", "ben", "eve"] {

@@ -1,20 +1,23 @@
-//! Reading a body of unknown size: compressed or not, never more than the limit.
+//! Reading a body of unknown size: compressed or not, never more than the limit, never
+//! longer than the patience.
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
 use tokio_stream::StreamExt as _;
 
+use crate::http::App;
 use crate::http::error::{ApiError, Code};
 use crate::limits;
 
 /// The body after decompression. What is beyond the limit is never unpacked.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
-    read_at_most(headers, body, limits::BATCH_BYTES, Code::BatchTooLarge).await
+pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    read_at_most(app, headers, body, limits::BATCH_BYTES, Code::BatchTooLarge).await
 }
 
 /// The body, refused with `code` when it is larger than `limit`.
 pub(crate) async fn read_at_most(
+    app: &App,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
@@ -27,7 +30,14 @@ pub(crate) async fn read_at_most(
     }
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
+    let deadline = tokio::time::Instant::now() + app.config.patience.body;
+    loop {
+        let next = tokio::time::timeout_at(deadline, chunks.next()).await;
+        let next = next.map_err(|_| {
+            let detail = "the body came too slowly; send smaller batches, compressed";
+            ApiError::new(Code::BodyTimeout, detail)
+        })?;
+        let Some(chunk) = next else { return Ok(bytes) };
         let chunk = chunk.map_err(|error| {
             ApiError::new(Code::InvalidGzip, format!("the body cannot be read: {error}"))
         })?;
@@ -37,5 +47,4 @@ pub(crate) async fn read_at_most(
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }

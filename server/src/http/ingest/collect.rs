@@ -4,22 +4,21 @@
 //! come as `text/plain`, since a beacon with another type asks for permission first.
 
 use axum::Json as JsonBody;
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
 use engine::fact::Names;
 use host::command::{Command, Track};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 use super::call::{check_event_name, read_id, read_properties};
 use super::clock::{CallClock, read_time};
 use super::json::nul_at;
+use super::routes::Incoming;
 use super::{ItemError, attributes, body, check_depth, early_caller, unreadable};
 use crate::http::App;
 use crate::http::auth::{self, Caller};
 use crate::http::error::{ApiError, Code};
-use crate::http::in_app;
+use crate::http::in_app::{self, InboxItem};
 use crate::keys::KeyKind;
 use crate::limits;
 
@@ -43,23 +42,24 @@ struct CollectBody {
     sent_at: Option<Json>,
 }
 
-#[derive(Serialize)]
+/// What became of the events, and what to show.
+#[derive(Serialize, ToSchema)]
 pub(super) struct CollectAnswer {
+    /// Events that are stored by this call.
     accepted: usize,
+    /// Events that were stored before, by their `id`.
     duplicates: usize,
+    /// Events that were not stored.
     errors: Vec<ItemError>,
-    deliver: Vec<Json>,
+    /// In-app messages for the customer.
+    deliver: Vec<InboxItem>,
 }
 
-pub(super) async fn collect(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<JsonBody<CollectAnswer>, ApiError> {
+pub(super) async fn collect(incoming: Incoming) -> Result<JsonBody<CollectAnswer>, ApiError> {
+    let Incoming { app, query, headers, body } = incoming;
     let received = app.now();
     let early = early_caller(&app, &headers, query.as_deref())?;
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&app, &headers, body).await?;
     check_depth(&bytes)?;
     let whole: CollectBody = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
     let caller = match early {

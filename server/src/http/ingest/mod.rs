@@ -10,61 +10,61 @@ mod call;
 mod clock;
 mod collect;
 mod json;
+mod routes;
+mod shapes;
 
 pub(crate) use body::{read as read_body, read_at_most};
 pub(crate) use call::read_id;
 pub(crate) use clock::read_time;
 pub(crate) use json::{check_depth, unreadable};
+pub(crate) use routes::routes;
+pub(crate) use shapes::BrowserFaults;
 
-use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::Json as JsonBody;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
-use axum::{Json as JsonBody, Router, routing};
 use engine::fact::Names;
 use engine::ids::CustomerId;
 use host::command::{Accepted, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use self::call::{CallType, Envelope};
+use self::routes::Incoming;
 use super::App;
 use super::auth::{self, Caller};
 use super::error::{ApiError, Code};
+use super::in_app::InboxItem;
 use crate::keys::KeyKind;
 use crate::limits;
 
-/// The routes of this room.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/batch", routing::post(batch))
-        .route("/v1/import", routing::post(batch))
-        .route("/v1/collect", routing::post(collect::collect))
-        .route("/v1/{call}", routing::post(single))
-        // Some clients are configured with a path of their own that ends so.
-        .route("/batch", routing::post(batch))
-        .route("/import", routing::post(batch))
-}
-
 /// What a client is told about what it sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answer {
+    /// Always true; what was not stored is listed.
     success: bool,
+    /// Items that are stored by this call.
     accepted: usize,
+    /// Items that were stored before, by their `messageId`.
     duplicates: usize,
+    /// Items that were not stored.
     errors: Vec<ItemError>,
-    /// In-app messages for the one customer the call was about.
+    /// With a public key: in-app messages for the one customer the call was about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    deliver: Option<Vec<Json>>,
+    deliver: Option<Vec<InboxItem>>,
 }
 
 /// An item that was not accepted; the others were.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ItemError {
+    /// Which item, from 0.
     index: usize,
+    /// A stable word for programs, as at `/errors/<code>`.
     code: &'static str,
+    /// Where in the body.
     pointer: String,
+    /// What exactly, and what to do about it.
     message: String,
 }
 
@@ -82,28 +82,11 @@ struct BatchBody<'a> {
     historical: bool,
 }
 
-async fn single(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    // The short names of Segment's own browser and mobile libraries: /v1/t, /v1/i, /v1/p …
-    let kind = match name.as_str() {
-        "t" => Some(CallType::Track),
-        "i" => Some(CallType::Identify),
-        "p" => Some(CallType::Page),
-        "s" => Some(CallType::Screen),
-        "g" => Some(CallType::Group),
-        "a" => Some(CallType::Alias),
-        "b" => return batch(State(app), RawQuery(query), headers, body).await,
-        other => CallType::named(other),
-    };
-    let kind = kind.ok_or_else(|| super::no_such_route(&format!("/v1/{name}")))?;
+async fn single(kind: CallType, incoming: Incoming) -> Result<JsonBody<Answer>, ApiError> {
+    let Incoming { app, query, headers, body } = incoming;
     let received = app.now();
     let early = early_caller(&app, &headers, query.as_deref())?;
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&app, &headers, body).await?;
     if bytes.len() > limits::EVENT_BYTES {
         let detail = format!("{} bytes; an event has at most 32 KB", bytes.len());
         return Err(ApiError::new(Code::EventTooLarge, detail));
@@ -122,18 +105,14 @@ async fn single(
     if let Some(refused) = answer.errors.first() {
         return Err(ApiError::at(Code::Invalid, refused.pointer.clone(), refused.message.clone()));
     }
-    Ok(JsonBody(answer).into_response())
+    Ok(JsonBody(answer))
 }
 
-async fn batch(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
+async fn batch(incoming: Incoming) -> Result<JsonBody<Answer>, ApiError> {
+    let Incoming { app, query, headers, body } = incoming;
     let received = app.now();
     let early = early_caller(&app, &headers, query.as_deref())?;
-    let bytes = body::read(&headers, body).await?;
+    let bytes = body::read(&app, &headers, body).await?;
     check_depth(&bytes)?;
     let whole: BatchBody<'_> =
         serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
@@ -160,7 +139,7 @@ async fn batch(
         }
     }
     let answer = submit(&app, &caller, commands, errors, "/batch".to_owned()).await?;
-    Ok(JsonBody(answer).into_response())
+    Ok(JsonBody(answer))
 }
 
 fn read_item(index: usize, raw: &str, envelope: Envelope<'_>) -> Result<Command, ApiError> {

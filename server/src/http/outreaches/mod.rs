@@ -6,12 +6,12 @@ mod life;
 mod view;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use engine::ids::OutreachNo;
 use engine::outreach::compile;
 use engine::outreach::definition::Definition;
 use engine::outreach::problem::Problem;
-use engine::project::{OutreachLine, Project, ProjectChange, Status};
+use engine::project::{OutreachLine, Project, Status};
 use host::command::Command;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +26,8 @@ use super::error::{ApiError, ApiResult, Code, ProblemDetails};
 use super::query::{Body, Page, Params, Parts1, Text};
 
 const ID_CHARS: usize = 64;
+/// How often a free id is looked for while others take them.
+const FREE_ID_TRIES: usize = 50;
 
 /// The routes of this room.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -112,7 +114,8 @@ async fn list(
 /// Create an outreach: a draft with its first version.
 #[utoipa::path(post, path = "/outreaches", tag = "Outreaches", request_body = NewOutreach,
     responses((status = 201, description = "The outreach", body = OutreachView),
-        (status = 409, description = "The id is taken", body = ProblemDetails),
+        (status = 409, description = "The id is taken, also when somebody took it at the same moment",
+            body = ProblemDetails),
         (status = 422, description = "The definition cannot be read", body = ProblemDetails)))]
 async fn create(
     app: App,
@@ -120,17 +123,8 @@ async fn create(
     Body(new): Body<NewOutreach>,
 ) -> ApiResult<(StatusCode, Json<OutreachView>)> {
     let definition = read_definition(&new.definition.to_string(), "/definition")?;
-    let project = app.project(caller.project)?;
-    let id = match new.id {
-        Some(id) => check_id(id)?,
-        None => free_id(&project, &slug(&definition.name)),
-    };
-    if project.outreach(&id).is_some() {
-        let detail = format!("there is an outreach {id:?} already");
-        return Err(ApiError::new(Code::AlreadyExists, detail));
-    }
-    let saved = save(&app, &caller, &id, &definition).await?;
-    Ok((StatusCode::CREATED, saved))
+    let wish = slug(&definition.name);
+    Ok((StatusCode::CREATED, save_new(&app, &caller, new.id, &wish, &definition).await?))
 }
 
 /// Check a definition. Nothing is saved.
@@ -163,20 +157,26 @@ async fn get(
 
 /// Save a version. What customers get changes only at the next go-live.
 #[utoipa::path(put, path = "/outreaches/{id}", tag = "Outreaches", request_body = Definition,
-    params(("id" = String, Path, description = "The outreach's id")),
+    params(("id" = String, Path, description = "The outreach's id"),
+        ("If-Match" = Option<String>, Header, example = "\"3\"",
+            description = "The version that this one is based on. When somebody saved meanwhile, \
+                the answer is 412 with the `current_version`; without it the latest save wins.")),
     responses((status = 200, description = "The outreach", body = OutreachView),
         (status = 404, description = "There is none", body = ProblemDetails),
+        (status = 412, description = "Somebody saved meanwhile", body = ProblemDetails),
         (status = 422, description = "The definition cannot be read", body = ProblemDetails)))]
 async fn put(
     app: App,
     Team(caller): Team,
     Parts1(id): Parts1<String>,
+    headers: HeaderMap,
     Text(text): Text,
 ) -> ApiResult<Json<OutreachView>> {
+    let expect = expected_version(&headers)?;
     let definition = read_definition(&text, "")?;
     let project = app.project(caller.project)?;
     find(&project, &id)?;
-    save(&app, &caller, &id, &definition).await
+    save(&app, &caller, &id, &definition, expect).await
 }
 
 /// List the versions, the newest first.
@@ -235,16 +235,36 @@ async fn clone(
     };
     let mut definition = latest.definition.clone();
     definition.name = request.name.unwrap_or_else(|| format!("{} (copy)", latest.definition.name));
-    let copy = match request.id {
-        Some(copy) => check_id(copy)?,
-        None => free_id(&project, &format!("{id}-copy")),
-    };
-    if project.outreach(&copy).is_some() {
-        let detail = format!("there is an outreach {copy:?} already");
-        return Err(ApiError::new(Code::AlreadyExists, detail));
+    let wish = format!("{id}-copy");
+    Ok((StatusCode::CREATED, save_new(&app, &caller, request.id, &wish, &definition).await?))
+}
+
+/// Save the first version of a new outreach. Whether the id is free is asked by the applier, so
+/// that of two who want it at once only one gets it.
+async fn save_new(
+    app: &App,
+    caller: &Caller,
+    id: Option<String>,
+    wish: &str,
+    definition: &Definition,
+) -> ApiResult<Json<OutreachView>> {
+    let chosen = id.map(check_id).transpose()?;
+    for _ in 0..FREE_ID_TRIES {
+        let id = match &chosen {
+            Some(id) => id.clone(),
+            None => free_id(&*app.project(caller.project)?, wish),
+        };
+        match save(app, caller, &id, definition, Some(0)).await {
+            Err(error) if error.code == Code::VersionMoved && chosen.is_some() => {
+                let detail = format!("there is an outreach {id:?} already");
+                return Err(ApiError::new(Code::AlreadyExists, detail));
+            }
+            // Somebody took the id that we found free; there is another one.
+            Err(error) if error.code == Code::VersionMoved => {}
+            saved => return saved,
+        }
     }
-    let saved = save(&app, &caller, &copy, &definition).await?;
-    Ok((StatusCode::CREATED, saved))
+    Err(ApiError::new(Code::AlreadyExists, "many are created at once; choose an id"))
 }
 
 async fn save(
@@ -252,12 +272,27 @@ async fn save(
     caller: &Caller,
     id: &str,
     definition: &Definition,
+    expect: Option<u32>,
 ) -> ApiResult<Json<OutreachView>> {
     let definition = serde_json::to_string(definition).map_err(ApiError::internal)?;
     let author = caller.key_id.clone();
-    let change = ProjectChange::OutreachSaved { id: id.to_owned(), definition, author };
-    app.submit_one(caller.project, Command::Change(change)).await?;
+    let command = Command::SaveOutreach { id: id.to_owned(), definition, author, expect };
+    app.submit_one(caller.project, command).await?;
     view_of(app, caller, id)
+}
+
+/// The version that a client says its change is based on: `If-Match: "3"`.
+fn expected_version(headers: &HeaderMap) -> ApiResult<Option<u32>> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    number.parse().map(Some).map_err(|_| {
+        let detail = "If-Match is the version that you read, such as \"3\"";
+        ApiError::new(Code::InvalidParameter, detail)
+    })
 }
 
 fn view_of(app: &App, caller: &Caller, id: &str) -> ApiResult<Json<OutreachView>> {
