@@ -65,19 +65,9 @@ pub(super) fn absorb(
         ReceiptKind::Delivered => advance(customer, delivery, DeliveryState::Delivered, place.now),
         ReceiptKind::Bounced => {
             suppress(customer, outreach_type, "bounced");
-            // A bounce proves that it was handed over, and what was handed over keeps its claim.
-            let state = customer.deliveries.get(&delivery).map(|known| known.state.clone());
-            if matches!(state, Some(DeliveryState::Attempting | DeliveryState::Held)) {
-                enact::move_to(customer, delivery, DeliveryState::Sent, place.now);
-            }
-            // What was seen was seen, whatever the server says afterwards.
-            if customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) < 2) {
-                enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
-            }
+            bounce(customer, delivery, place.now);
         }
-        ReceiptKind::Complained => {
-            suppress(customer, outreach_type, "complained");
-        }
+        ReceiptKind::Complained => suppress(customer, outreach_type, "complained"),
         ReceiptKind::Unsubscribed => {
             let topic = match content {
                 Content::Email { topic, .. } => topic.as_str(),
@@ -92,6 +82,18 @@ pub(super) fn absorb(
     let happening = happening(place, name, (id, at, hops), outreach, properties.to_string());
     enact::record(customer, &happening);
     Absorbed { happenings: vec![happening], call: None, changed: vec![delivery] }
+}
+
+/// A bounce proves that it was handed over, and what was handed over keeps its claim.
+fn bounce(customer: &mut Customer, delivery: DeliveryId, now: Timestamp) {
+    let state = customer.deliveries.get(&delivery).map(|known| known.state.clone());
+    if matches!(state, Some(DeliveryState::Attempting | DeliveryState::Held)) {
+        enact::move_to(customer, delivery, DeliveryState::Sent, now);
+    }
+    // What was seen was seen, whatever the server says afterwards.
+    if customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) < 2) {
+        enact::move_to(customer, delivery, DeliveryState::Failed, now);
+    }
 }
 
 pub(super) fn absorb_attempt(

@@ -11,6 +11,7 @@ mod frequency;
 mod guardrails;
 mod reach;
 mod content;
+mod grant;
 pub mod judge;
 mod reason;
 

@@ -1,14 +1,14 @@
 //! What triggers, what withdraws, and what is written down about it.
 
 use engine::ids::CustomerId;
-use engine::outreach::content::OutreachType;
-use engine::outreach::definition::{CancelEvent, Condition, Definition, Frequency, Span, Trigger};
+use engine::outreach::definition::{Frequency, Trigger};
 use engine::project::Status;
 use serde_json::json;
 
 use super::clock::{self, Ms};
 use super::gates::{self, Question, Stage};
 use super::history::{Event, Grant, GrantState, Source, What};
+use super::reading::{answered, asks_of_events, cancel_events, delay_of, life_of};
 use super::scene::{Scene, kind};
 use super::verdict::{Outcome, Skip, Verdict};
 use super::{Model, ReceiptKind, event_name};
@@ -459,47 +459,4 @@ impl Model {
             })
             .collect()
     }
-}
-
-fn answered(outreach_type: OutreachType) -> &'static str {
-    match outreach_type {
-        OutreachType::Survey => "survey.answered",
-        OutreachType::Tour => "tour.completed",
-        OutreachType::Checklist => "checklist.completed",
-        _ => "outreach.answered",
-    }
-}
-
-/// Whether a condition asks for something that events change without a write.
-fn asks_of_events(condition: &Condition) -> bool {
-    match condition {
-        Condition::All { conditions }
-        | Condition::Any { conditions }
-        | Condition::None { conditions } => conditions.iter().any(asks_of_events),
-        Condition::Attribute { attribute, .. } => {
-            ["first_seen", "last_seen", "session_count"].contains(&attribute.as_str())
-        }
-        _ => false,
-    }
-}
-
-fn delay_of(definition: &Definition) -> Option<Span> {
-    match &definition.trigger {
-        Trigger::Event { delay, .. } | Trigger::UserProperty { delay, .. } => *delay,
-        Trigger::OneOff { .. } => None,
-    }
-}
-
-fn cancel_events(definition: &Definition) -> &[CancelEvent] {
-    match &definition.trigger {
-        Trigger::Event { cancel_on, .. } | Trigger::UserProperty { cancel_on, .. } => cancel_on,
-        Trigger::OneOff { .. } => &[],
-    }
-}
-
-/// How long a message stays worth showing.
-fn life_of(definition: &Definition, in_app_days: u32) -> Option<Span> {
-    let in_app = Span { amount: in_app_days, unit: engine::outreach::definition::Unit::Days };
-    let default = definition.content.outreach_type().is_in_app().then_some(in_app);
-    definition.expires_after.or(default)
 }

@@ -32,6 +32,7 @@ pub mod history;
 pub mod scene;
 pub mod timing;
 pub mod gates;
+mod reading;
 mod judging;
 mod timers;
 #[cfg(test)]
