@@ -48,12 +48,14 @@ impl Applier {
     /// Run until the queue is stopped and empty.
     pub(crate) fn run(mut self) {
         self.settle_attempts();
+        self.hand_over();
         loop {
             let woken = self.shared.queue.take(self.patience());
             for job in woken.jobs {
                 self.take(job);
             }
             if self.shared.fault().is_none() {
+                self.settle_attempts();
                 self.fire_timers();
                 self.launch_scheduled();
                 self.sweep();
@@ -77,7 +79,7 @@ impl Applier {
             return Some(FULL_DISK_PAUSE);
         }
         let books = read(&self.shared.books);
-        if !books.sweeps.is_empty() {
+        if !books.sweeps.is_empty() || !self.at_start.is_empty() {
             return Some(Duration::ZERO);
         }
         let scheduled = books.scheduled.iter().map(|scheduled| scheduled.at).min();
@@ -195,16 +197,25 @@ impl Applier {
         SubmitError::Stopped(why)
     }
 
-    /// Attempts that were under way when the process died.
+    /// Attempts that were under way when the process died. Those for which the disk has no room
+    /// wait for it: nobody else would ever say what became of them.
     fn settle_attempts(&mut self) {
-        for ((no, customer), fact) in std::mem::take(&mut self.at_start) {
+        if self.full_until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        while let Some(((no, customer), fact)) = self.at_start.pop() {
             let Some(project) = self.shared.project(no) else { continue };
             let now = self.tick();
-            if let Err(failure) = self.enactor.enact(&project, vec![(customer, fact)], now) {
+            let facts = vec![(customer, fact.clone())];
+            if let Err(failure) = self.enactor.enact(&project, facts, now) {
+                let is_full = matches!(failure, Failure::Full);
                 self.note_failure(failure);
+                if is_full {
+                    self.at_start.push(((no, customer), fact));
+                    return;
+                }
             }
         }
-        self.hand_over();
     }
 
     fn fire_timers(&mut self) {

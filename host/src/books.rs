@@ -74,10 +74,13 @@ impl Books {
             (sweep.project, sweep.outreach, sweep.cause)
                 == (swept.project, swept.outreach, swept.cause)
         };
-        if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| of_it(sweep)) {
+        // The oldest: an outreach that went live twice has two sweeps that are called the same.
+        if let Some(place) = self.sweeps.iter().position(of_it)
+            && let Some(sweep) = self.sweeps.get_mut(place)
+        {
             sweep.done = swept.done;
             if sweep.done >= sweep.total {
-                self.sweeps.retain(|sweep| !of_it(sweep));
+                self.sweeps.remove(place);
             }
         }
         if let crate::record::SweepCause::Launched { .. } = swept.cause
@@ -109,5 +112,27 @@ impl Book {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::SweepCause;
+
+    #[test]
+    fn a_sweep_that_ends_leaves_the_next_one_of_the_same_outreach() {
+        let (project, outreach, cause) = (ProjectNo(1), OutreachNo(1), SweepCause::WentLive);
+        let sweep = |chunk| {
+            let chunks = vec![chunk];
+            Sweep { project, outreach, cause, chunks, total: 2, done: 0 }
+        };
+        let mut books = Books::default();
+        books.begin(sweep(7), Timestamp(1));
+        books.begin(sweep(9), Timestamp(2));
+        books.advance(Swept { project, outreach, cause, done: 2 });
+        assert_eq!(books.sweeps, [sweep(9)]);
+        books.advance(Swept { project, outreach, cause, done: 2 });
+        assert!(books.sweeps.is_empty());
     }
 }

@@ -11,6 +11,7 @@ use engine::time::Timestamp;
 
 use crate::applier::{Applier, Outcome};
 use crate::command::{Accepted, Refused};
+use crate::enact::Failure;
 use crate::locks::{read, write};
 use crate::published::Published;
 use crate::record::{Entry, ProjectRecord, Scheduled};
@@ -97,6 +98,16 @@ impl Applier {
         Ok(Ok(Accepted { position, ..Accepted::default() }))
     }
 
+    /// In the log, or a start that reads it again would launch what was mended long after.
+    fn unschedule(&mut self, scheduled: Scheduled) -> Result<(), Failure> {
+        let entry = Entry::Unscheduled(scheduled);
+        self.enactor.append(&entry, 0)?;
+        if let Entry::Unscheduled(scheduled) = &entry {
+            note_unscheduled(&self.shared, scheduled);
+        }
+        Ok(())
+    }
+
     /// Launch the one-offs whose time has come.
     pub(crate) fn launch_scheduled(&mut self) {
         let now = self.shared.now();
@@ -111,8 +122,10 @@ impl Applier {
                 Ok(Ok(_)) => {}
                 Ok(Err(refused)) => {
                     tracing::warn!(outreach.id = scheduled.outreach, %refused, "not launched");
-                    let mut books = write(&self.shared.books);
-                    books.scheduled.retain(|other| *other != scheduled);
+                    if let Err(failure) = self.unschedule(scheduled) {
+                        self.note_failure(failure);
+                        return;
+                    }
                 }
                 // The disk is full or the host has stopped; it stays scheduled.
                 Err(_) => return,
@@ -224,6 +237,11 @@ fn reschedule(scheduled: &mut Vec<Scheduled>, shared: &Shared, record: &ProjectR
             true
         })
     });
+}
+
+/// A one-off waits no more.
+pub(crate) fn note_unscheduled(shared: &Shared, scheduled: &Scheduled) {
+    write(&shared.books).scheduled.retain(|other| other != scheduled);
 }
 
 /// A one-off waits for its time.

@@ -218,7 +218,9 @@ impl Enactor {
         }
         let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
         let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
-        if applied.changed.iter().any(|delivery| in_app(delivery) && inbox(delivery)) {
+        // Whoever watches the inbox of a guest learns that it is another's from here on.
+        let moved = matches!(record.fact, Fact::MergedInto { .. });
+        if moved || applied.changed.iter().any(|delivery| in_app(delivery) && inbox(delivery)) {
             self.effects.push(Published::InboxChanged { project, customer });
         }
         for delivery in applied.changed {

@@ -324,10 +324,19 @@ impl Fresh {
         for (position, bytes) in &self.changes {
             batch.put(Keyspace::Config, &rows::change_key(*position), bytes);
         }
+        // Whoever came back since may have a delivery of the same id, and that one stays.
+        let known = |(project, id): &(ProjectNo, DeliveryId)| rows::delivery_key(*project, *id);
+        let back: HashSet<[u8; 21]> = match self.gone.is_empty() {
+            true => HashSet::new(),
+            false => self.deliveries.keys().map(known).collect(),
+        };
         for (keyspace, key) in &self.gone {
-            batch.delete(*keyspace, key);
+            if !back.contains(key.as_slice()) {
+                batch.delete(*keyspace, key);
+            }
         }
     }
+
     fn put_delivery_order(&self, batch: &mut Batch) {
         let mut chunk: Vec<(u64, DeliveryId)> = Vec::new();
         let mut of = ProjectNo(0);

@@ -29,6 +29,8 @@ pub enum Entry {
     Swept(Swept),
     /// A one-off will launch by itself at the time its definition names.
     Scheduled(Scheduled),
+    /// It was refused when its time had come, and waits no more.
+    Unscheduled(Scheduled),
 }
 
 /// A fact about one customer, and what was decided about it.
@@ -173,7 +175,11 @@ impl Entry {
         match self {
             Entry::Customer(record) => std::slice::from_ref(record),
             Entry::Batch(records) => records,
-            Entry::Project(_) | Entry::Members(_) | Entry::Swept(_) | Entry::Scheduled(_) => &[],
+            Entry::Project(_)
+            | Entry::Members(_)
+            | Entry::Swept(_)
+            | Entry::Scheduled(_)
+            | Entry::Unscheduled(_) => &[],
         }
     }
 }

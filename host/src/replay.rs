@@ -15,7 +15,7 @@ use engine::time::Timestamp;
 use store::log::LogReader;
 use store::state::{Keyspace, Order, State, StateError};
 
-use crate::change::{install, install_known, note_scheduled};
+use crate::change::{install, install_known, note_scheduled, note_unscheduled};
 use crate::checkpoint::{self, mark};
 use crate::due::{DueChange, due_at};
 use crate::limits::REPLAYED_PER_CHECKPOINT;
@@ -156,6 +156,10 @@ fn apply(shared: &Shared, position: u64, entry: Entry) -> Result<(), OpenError> 
         Entry::Scheduled(scheduled) => {
             note_time(shared, scheduled.now);
             note_scheduled(shared, scheduled);
+            Ok(())
+        }
+        Entry::Unscheduled(scheduled) => {
+            note_unscheduled(shared, &scheduled);
             Ok(())
         }
     }

@@ -2,7 +2,7 @@
 //! whether it was said before.
 
 use engine::customer::Customer;
-use engine::delivery::Delivery;
+use engine::delivery::{Delivery, DeliveryState};
 use engine::fact::{Event, Fact, Names};
 use engine::ids::{CustomerId, DeliveryId, EventId, ProjectNo};
 use engine::project::Project;
@@ -72,7 +72,10 @@ impl Resolver<'_> {
                 if customer.is_some_and(|customer| self.home(customer) != home) {
                     return Err(not_found("delivery", &delivery).into());
                 }
-                let id = self.event_id(&format!("receipt {delivery} {receipt_id}"))?;
+                // With its position: whoever was erased and came back may be sent the same
+                // delivery again, and ids that were seen outlive them.
+                let position = row.position;
+                let id = self.event_id(&format!("receipt {delivery} {position} {receipt_id}"))?;
                 if self.shared.layers.is_seen((receipt_partition(delivery), id))? {
                     return Ok(Plan::Duplicate(home));
                 }
@@ -84,9 +87,7 @@ impl Resolver<'_> {
             Command::Consent { customer, channel, topic, allowed } => {
                 self.about(customer, Fact::Consent { channel, topic, allowed })
             }
-            Command::Started { customer, delivery } => {
-                self.about_delivery(customer, delivery, |_| Fact::Started { delivery })
-            }
+            Command::Started { customer, delivery } => self.started(customer, delivery),
             Command::Attempted { customer, delivery, outcome } => {
                 self.about_delivery(customer, delivery, |found| Fact::Attempted {
                     delivery,
@@ -231,6 +232,20 @@ impl Resolver<'_> {
             Some(fact) => Ok(Plan::Facts(home, vec![(home, fact)])),
             None => Err(not_found("delivery", &delivery).into()),
         }
+    }
+
+    /// An attempt may begin only on what is still due: whoever took it may have waited long, and a
+    /// claim that was given back meanwhile must not be used all the same.
+    fn started(&self, customer: CustomerId, delivery: DeliveryId) -> Result<Plan, Stop> {
+        let mut is_due = false;
+        let plan = self.about_delivery(customer, delivery, |found| {
+            is_due = found.state == DeliveryState::Due;
+            Fact::Started { delivery }
+        })?;
+        if is_due {
+            return Ok(plan);
+        }
+        Err(Refused::Conflict(format!("the delivery {delivery} is not due any more")).into())
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<crate::rows::DeliveryRow, Stop> {

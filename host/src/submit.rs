@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 
 use engine::delivery::{Delivery, DeliveryState};
-use engine::ids::{CustomerId, ProjectNo};
+use engine::ids::{CustomerId, DeliveryId, ProjectNo};
 use engine::time::Timestamp;
 
 use crate::command::{Submission, SubmitError};
@@ -121,6 +121,12 @@ impl Host {
     pub fn put_back(&self, project: ProjectNo, customer: CustomerId, delivery: &Delivery) {
         let entry = (delivery.due_at, project, customer, delivery.id);
         lock(&self.shared.due).put_back(entry);
+    }
+
+    /// Whoever took this found that it is not due any more. Should it have come due again meanwhile
+    /// it is handed out again.
+    pub fn let_go(&self, project: ProjectNo, delivery: DeliveryId) {
+        lock(&self.shared.due).forget(project, delivery);
     }
 
     /// When [`Host::due`] will have something next.

@@ -7,7 +7,7 @@
 mod stage;
 
 use crate::model::coverage::Coverage;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Outcome, Skip, Verdict};
 use crate::worlds::{self, Act, World};
 use stage::Stage;
 
@@ -33,24 +33,64 @@ pub struct Disagreement {
 pub fn agree(seed: u64) -> Result<Coverage, Box<Disagreement>> {
     let world = worlds::world(seed);
     let played = worlds::play(&world);
-    let engine = live(&world);
+    let (engine, replayed) = live(&world);
+    let tells = std::env::var_os("TIDINGS_TELL").is_some();
     for (step, (model, engine)) in played.verdicts.into_iter().zip(engine).enumerate() {
         let (model, engine) = (sorted(model), sorted(engine));
+        if tells && model != engine {
+            tell(&world, step);
+        }
         if model != engine {
             let act = world.steps.get(step).map(|step| format!("{step:?}")).unwrap_or_default();
             return Err(Box::new(Disagreement { seed, step, act, model, engine }));
         }
     }
+    if let Some(act) = replayed {
+        let (model, engine) = (Vec::new(), Vec::new());
+        return Err(Box::new(Disagreement { seed, step: world.steps.len(), act, model, engine }));
+    }
     Ok(played.coverage)
 }
 
-/// Nothing is promised across customers, so verdicts are compared customer by customer.
+/// What one needs to know to settle a difference.
+fn tell(world: &World, until: usize) {
+    println!("settings {}", serde_json::to_string(&world.settings).unwrap_or_default());
+    for (id, filter) in &world.segments {
+        println!("{id} {}", serde_json::to_string(filter).unwrap_or_default());
+    }
+    for (id, definition) in &world.definitions {
+        println!("{id} {}", serde_json::to_string(definition).unwrap_or_default());
+    }
+    let verdicts = worlds::play(world).verdicts;
+    for (place, (step, verdicts)) in world.steps.iter().zip(verdicts).enumerate().take(until + 1) {
+        println!("{place} {} {:?}", crate::model::clock::write(step.now), step.act);
+        for verdict in verdicts {
+            let Verdict { outreach, customer, at, outcome } = verdict;
+            println!("    {} {outreach} {customer} {outcome:?}", crate::model::clock::write(at));
+        }
+    }
+}
+
+/// Nothing is promised across customers, so verdicts are compared customer by customer; nor about
+/// the order in which what waits is withdrawn.
 fn sorted(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
-    verdicts.sort_by_key(|verdict| (verdict.at, verdict.customer));
+    let withdrawn = |outcome: Outcome| match outcome {
+        Outcome::Expired => Some(None),
+        Outcome::Cancelled(skip @ (Skip::CancelledByEvent | Skip::AlreadySent)) => Some(Some(skip)),
+        Outcome::Cancelled(_) | Outcome::Send { .. } | Outcome::Skip(_) | Outcome::Due { .. } => {
+            None
+        }
+    };
+    verdicts.sort_by_cached_key(|verdict| {
+        let first = withdrawn(verdict.outcome);
+        let outreach = if first.is_some() { verdict.outreach.clone() } else { String::new() };
+        (verdict.at, verdict.customer, first.is_none(), first, outreach)
+    });
     verdicts
 }
 
-fn live(world: &World) -> Vec<Vec<Verdict>> {
+/// The verdicts of each step, and whoever comes out of a replay as somebody else.
+fn live(world: &World) -> (Vec<Vec<Verdict>>, Option<String>) {
     let mut stage = Stage::new(world);
     let mut verdicts = Vec::with_capacity(world.steps.len());
     for step in &world.steps {
@@ -65,7 +105,7 @@ fn live(world: &World) -> Vec<Vec<Verdict>> {
         stage.hand_over();
         verdicts.push(stage.take());
     }
-    verdicts
+    (verdicts, stage.replayed())
 }
 
 #[cfg(test)]
@@ -73,8 +113,24 @@ mod tests {
     use super::*;
 
     /// How many worlds the ordinary run lives; `TIDINGS_WORLDS` changes it.
-    fn worlds() -> u64 {
+    fn how_many() -> u64 {
         std::env::var("TIDINGS_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+    }
+
+    #[test]
+    fn all_worlds_compile() {
+        for seed in 0..2_000 {
+            let world = worlds::world(seed);
+            let mut stage = Stage::new(&world);
+            assert_eq!(stage.problems(), Vec::<String>::new(), "world {seed}");
+            assert_eq!(stage.segments(), world.segments.len(), "world {seed}");
+            for step in &world.steps {
+                if let Act::Save { id, definition } = &step.act {
+                    stage.save(id, definition);
+                    assert_eq!(stage.problems(), Vec::<String>::new(), "world {seed}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -82,33 +138,39 @@ mod tests {
         let first: u64 =
             std::env::var("TIDINGS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
         let next = std::sync::atomic::AtomicU64::new(first);
-        let last = first + worlds();
+        let last = first + how_many();
         let work = || {
             let mut coverage = Coverage::default();
+            let mut differences = Vec::new();
             loop {
                 let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if seed >= last {
-                    return coverage;
+                    return (coverage, differences);
                 }
                 match agree(seed) {
                     Ok(seen) => coverage.add(&seen),
-                    Err(difference) => panic!(
-                        "world {} step {}: {}\nmodel  {:#?}\nengine {:#?}",
-                        difference.seed,
-                        difference.step,
-                        difference.act,
-                        difference.model,
-                        difference.engine
-                    ),
+                    Err(difference) => differences.push(difference),
                 }
             }
         };
-        let coverage = std::thread::scope(|scope| {
+        let (coverage, differences) = std::thread::scope(|scope| {
             let other = scope.spawn(work);
-            let mut coverage = work();
-            coverage.add(&other.join().unwrap());
-            coverage
+            let (mut coverage, mut differences) = work();
+            let (seen, more) = other.join().unwrap();
+            coverage.add(&seen);
+            differences.extend(more);
+            (coverage, differences)
         });
-        println!("{} worlds, 0 differences\n{coverage}", worlds());
+        let seeds: Vec<_> = differences.iter().map(|one| (one.seed, one.step)).collect();
+        if let Some(Disagreement { seed, step, act, model, engine }) =
+            differences.into_iter().min_by_key(|one| one.seed).map(|one| *one)
+        {
+            panic!(
+                "{} worlds differ: {seeds:?}\n\
+                 world {seed} step {step}: {act}\nmodel  {model:#?}\nengine {engine:#?}",
+                seeds.len()
+            );
+        }
+        println!("{} worlds, 0 differences\n{coverage}", how_many());
     }
 }

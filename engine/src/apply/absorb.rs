@@ -37,6 +37,11 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
             receipt::absorb(place, customer, (*delivery, *outreach), (*kind, *at, *id), detail)
         }
         Fact::Started { delivery } => {
+            let state = customer.deliveries.get(delivery).map(|known| &known.state);
+            if state != Some(&DeliveryState::Due) {
+                // Withdrawn or settled meanwhile; a claim that was given back stays so.
+                return Absorbed::default();
+            }
             enact::move_to(customer, *delivery, DeliveryState::Attempting, place.now);
             Absorbed { changed: vec![*delivery], ..Absorbed::default() }
         }
@@ -46,7 +51,8 @@ pub(super) fn absorb(place: Place<'_>, customer: &mut Customer, fact: &Fact) -> 
         Fact::Consent { channel, topic, allowed } => {
             let consent = Consent { allowed: *allowed, at: place.now };
             customer.consent.insert(consent_key(channel, topic), consent);
-            Absorbed::default()
+            let call = Some(Call::Seen { silent: true });
+            Absorbed { call, ..Absorbed::default() }
         }
         Fact::Settled { delivery, by } => {
             let changed = receipt::settle(place, customer, *delivery, *by);
@@ -101,9 +107,9 @@ fn absorb_event(place: Place<'_>, customer: &mut Customer, event: &Event) -> Abs
         caused_by: None,
         parsed: OnceCell::new(),
     };
-    let mut absorbed = Absorbed::default();
+    let call = Some(Call::Seen { silent });
+    let mut absorbed = Absorbed { call, ..Absorbed::default() };
     if !event.historical {
-        absorbed.call = Some(if silent { Call::Stored } else { Call::Seen });
         let says_so = happening.key == event_key(derived::SESSION_STARTED);
         let begins = is_active(customer, event.at, settings.session_timeout_minutes, says_so);
         if begins && !says_so {

@@ -14,12 +14,19 @@ const CLOSED_KEPT: usize = 32;
 const CLOSED_MOST: usize = 48;
 
 /// Enact a whole ruling, in the order in which its parts were made.
-pub(super) fn ruling(place: Place<'_>, customer: &mut Customer, ruling: &Ruling) {
+pub(super) fn ruling(
+    place: Place<'_>,
+    customer: &mut Customer,
+    happenings: &[Happening],
+    ruling: &Ruling,
+) {
     for step in &ruling.transitions {
         transition(place, customer, step);
     }
     for outreach in &ruling.conversions {
-        convert(place, customer, *outreach);
+        // What one record holds happened at one moment.
+        let at = happenings.last().map_or(place.now, |happening| happening.at);
+        convert(customer, *outreach, at);
     }
     for (outreach, excluded) in &ruling.exclusions {
         customer.tallies.entry(*outreach).or_default().excluded = *excluded;
@@ -95,8 +102,11 @@ pub(crate) fn transition(place: Place<'_>, customer: &mut Customer, transition: 
     move_to(customer, transition.delivery, transition.state.clone(), place.now);
 }
 
-pub(crate) fn convert(place: Place<'_>, customer: &mut Customer, outreach: ids::OutreachNo) {
-    customer.tallies.entry(outreach).or_default().converted.push(place.now);
+/// A goal counts when it was reached, not when that was reported.
+pub(crate) fn convert(customer: &mut Customer, outreach: ids::OutreachNo, at: Timestamp) {
+    let converted = &mut customer.tallies.entry(outreach).or_default().converted;
+    let place = converted.partition_point(|other| *other <= at);
+    converted.insert(place, at);
 }
 
 /// The state in which a refusal at the hand-over, or when a delay is over, leaves a delivery.
@@ -144,10 +154,16 @@ pub(crate) fn move_to(
     if let Some(place) = tally.granted.iter().rposition(|at| *at == decided_at) {
         tally.granted.remove(place);
     }
-    if let Some(key) = once_key(&key) {
-        tally.keys.remove(&key);
-    }
     tally.generation += 1;
+    let Some(once) = once_key(&key) else { return };
+    tally.keys.remove(&once);
+    // One that was seen after it had expired may hold the same key.
+    let holder = customer.deliveries.values().find(|other| {
+        (other.outreach, &other.key) == (outreach, &key) && !other.state.ended_unseen()
+    });
+    if let Some(claimed) = holder.map(|other| other.decided_at) {
+        customer.tallies.entry(outreach).or_default().keys.insert(once, claimed);
+    }
 }
 
 /// Take a released claim again: the delivery lives on after all. What failed after it was handed
@@ -176,11 +192,10 @@ pub(super) fn take_back(customer: &mut Customer, id: DeliveryId) {
     sort_times(tally);
 }
 
-/// A released key that another delivery still holds is held again.
-pub(super) fn hold_key(customer: &mut Customer, id: DeliveryId) {
+/// The key that a delivery released is still held by the claim of another one.
+pub(super) fn hold_key(customer: &mut Customer, id: DeliveryId, at: Timestamp) {
     let Some(delivery) = customer.deliveries.get(&id) else { return };
     if let Some(key) = once_key(&delivery.key) {
-        let at = delivery.decided_at;
         customer.tallies.entry(delivery.outreach).or_default().keys.insert(key, at);
     }
 }

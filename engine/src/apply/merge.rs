@@ -2,9 +2,11 @@
 
 use super::{Place, enact};
 use crate::customer::{Customer, Series, Tally};
+use crate::decision::in_force;
 use crate::delivery::{Delivery, DeliveryState};
 use crate::ids::{CustomerId, DeliveryId};
 use crate::outreach::compiled::Frequency;
+use crate::time::Timestamp;
 
 /// Take the guest in. The user's own attributes win; of two answers about consent the later one.
 /// Answers with the deliveries that changed their owner or their state.
@@ -38,9 +40,9 @@ pub(super) fn take_in(
     for (no, tally) in &guest.tallies {
         take_tally(customer.tallies.entry(*no).or_default(), tally);
     }
-    for (withdrawn, other) in twice {
+    for (withdrawn, claimed) in twice {
         enact::move_to(customer, withdrawn, DeliveryState::Cancelled, place.now);
-        enact::hold_key(customer, other);
+        enact::hold_key(customer, withdrawn, claimed);
         changed.push(withdrawn);
     }
     changed.sort_unstable();
@@ -84,26 +86,57 @@ fn take_series(own: &mut Series, other: &Series) {
 }
 
 /// Where guest and user both hold the only claim there may be, one stays: (the one to withdraw,
-/// the one that stays). What the customer has not seen yet is withdrawn, the guest's first.
+/// when the one that stays was taken). What the customer has not seen yet is withdrawn, the guest's
+/// first. A claim outlives its delivery, which is let go of some dozens later.
 fn claimed_twice(
     place: Place<'_>,
     customer: &Customer,
     guest: &Customer,
-) -> Vec<(DeliveryId, DeliveryId)> {
+) -> Vec<(DeliveryId, Timestamp)> {
+    let single = |whose: &Customer| -> Vec<Delivery> {
+        whose.deliveries.values().filter(|one| is_single(place, one)).cloned().collect()
+    };
+    let (owns, others) = (single(customer), single(guest));
     let mut twice = Vec::new();
-    for theirs in guest.deliveries.values().filter(|theirs| is_single(place, theirs)) {
-        for own in customer.deliveries.values().filter(|own| is_single(place, own)) {
-            if (own.outreach, &own.key) != (theirs.outreach, &theirs.key) {
-                continue;
-            }
+    for theirs in &others {
+        for own in owns.iter().filter(|own| is_same_claim(own, theirs)) {
             if is_open(theirs) {
-                twice.push((theirs.id, own.id));
+                twice.push((theirs.id, own.decided_at));
             } else if is_open(own) {
-                twice.push((own.id, theirs.id));
+                twice.push((own.id, theirs.decided_at));
             }
         }
     }
+    for (ones, rest, whose) in [(&others, &owns, customer), (&owns, &others, guest)] {
+        let alone = |one: &&Delivery| !rest.iter().any(|other| is_same_claim(one, other));
+        for one in ones.iter().filter(|one| is_open(one)).filter(alone) {
+            twice.extend(claimed_at(whose, one).map(|at| (one.id, at)));
+        }
+    }
     twice
+}
+
+/// Whether a delivery gave its claim back and another one has it now.
+pub(super) fn is_claimed_again(place: Place<'_>, customer: &Customer, id: DeliveryId) -> bool {
+    customer.deliveries.get(&id).is_some_and(|given_back| {
+        given_back.state.ended_unseen()
+            && customer.deliveries.values().any(|other| {
+                other.id != id && is_same_claim(other, given_back) && is_single(place, other)
+            })
+    })
+}
+
+fn is_same_claim(one: &Delivery, other: &Delivery) -> bool {
+    (one.outreach, &one.key) == (other.outreach, &other.key)
+}
+
+/// When somebody took the claim of a delivery that is not theirs.
+fn claimed_at(whose: &Customer, delivery: &Delivery) -> Option<Timestamp> {
+    let tally = whose.tallies.get(&delivery.outreach)?;
+    match enact::once_key(&delivery.key) {
+        Some(key) => tally.keys.get(&key).copied(),
+        None => in_force(tally).last().copied(),
+    }
 }
 
 fn is_open(delivery: &Delivery) -> bool {

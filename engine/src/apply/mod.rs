@@ -58,7 +58,8 @@ pub(crate) enum Call {
     /// Attributes were written: property triggers.
     Write,
     /// An event moved what events keep (`last_seen`, `session_count`): property triggers on them.
-    Seen,
+    /// A late or historical one only sets their timers.
+    Seen { silent: bool },
     /// Something changed without triggering; only the timers of property triggers are set.
     Stored,
     /// A timer: delays that are over, dates that have come.
@@ -99,8 +100,9 @@ pub fn replay(
     now: Timestamp,
 ) -> Vec<DeliveryId> {
     let place = Place { project, id, position, now };
-    let mut changed = absorb::absorb(place, customer, fact).changed;
-    enact::ruling(place, customer, ruling);
+    let absorbed = absorb::absorb(place, customer, fact);
+    let mut changed = absorbed.changed;
+    enact::ruling(place, customer, &absorbed.happenings, ruling);
     add_changed(&mut changed, ruling);
     enact::forget_old(customer);
     changed

@@ -4,7 +4,7 @@
 
 use std::cell::OnceCell;
 
-use super::{Absorbed, Place, absorb, derived, enact};
+use super::{Absorbed, Place, absorb, derived, enact, merge};
 use crate::customer::{Consent, Customer};
 use crate::decision::reach_address;
 use crate::delivery::{Delivery, DeliveryState};
@@ -21,7 +21,16 @@ pub(super) fn absorb(
     (kind, at, id): (ReceiptKind, Timestamp, EventId),
     detail: &str,
 ) -> Absorbed {
-    let Some(outreach_type) = type_of(place, outreach) else { return Absorbed::default() };
+    let Some(content) = content_of(place, customer, (delivery, outreach)) else {
+        return Absorbed::default();
+    };
+    let outreach_type = content.outreach_type();
+    let of_mail =
+        matches!(kind, ReceiptKind::Bounced | ReceiptKind::Complained | ReceiptKind::Unsubscribed);
+    if of_mail && outreach_type.is_in_app() {
+        // What is shown in the browser does not bounce: it would take a claim back that nobody saw.
+        return Absorbed::default();
+    }
     let hops = customer.deliveries.get(&delivery).map_or(1, Delivery::next_hop);
     let already_seen = kind == ReceiptKind::Displayed
         && customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) >= 2);
@@ -61,14 +70,20 @@ pub(super) fn absorb(
             if matches!(state, Some(DeliveryState::Attempting | DeliveryState::Held)) {
                 enact::move_to(customer, delivery, DeliveryState::Sent, place.now);
             }
-            enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
+            // What was seen was seen, whatever the server says afterwards.
+            if customer.deliveries.get(&delivery).is_some_and(|known| rank(&known.state) < 2) {
+                enact::move_to(customer, delivery, DeliveryState::Failed, place.now);
+            }
         }
         ReceiptKind::Complained => {
             suppress(customer, outreach_type, "complained");
         }
         ReceiptKind::Unsubscribed => {
-            let topic = topic_of(place, outreach);
-            let key = absorb::consent_key(outreach_type.name(), &topic);
+            let topic = match content {
+                Content::Email { topic, .. } => topic.as_str(),
+                _ => "",
+            };
+            let key = absorb::consent_key(outreach_type.name(), topic);
             customer.consent.insert(key, Consent { allowed: false, at: place.now });
         }
     }
@@ -140,8 +155,13 @@ pub(super) fn settle(
     id: DeliveryId,
     by: Settlement,
 ) -> Vec<DeliveryId> {
-    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
+    let Some(delivery) = customer.deliveries.get(&id) else { return Vec::new() };
     let state = delivery.state.clone();
+    if by == Settlement::Retry && merge::is_claimed_again(place, customer, id) {
+        // Another delivery has taken the claim that this one gave back.
+        return Vec::new();
+    }
+    let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
     match (by, &state) {
         (Settlement::Retry, DeliveryState::Failed | DeliveryState::Held) => {
             delivery.due_at = place.now;
@@ -186,16 +206,19 @@ fn happening(
     }
 }
 
-fn type_of(place: Place<'_>, outreach: OutreachNo) -> Option<OutreachType> {
+/// What was sent: the content of the version that sent it. Of a delivery that was let go of only
+/// the outreach is known, and its latest version stands in.
+fn content_of<'a>(
+    place: Place<'a>,
+    customer: &Customer,
+    (delivery, outreach): (DeliveryId, OutreachNo),
+) -> Option<&'a Content> {
+    let sent = customer.deliveries.get(&delivery);
+    let version = sent.and_then(|sent| place.project.published(outreach, sent.version));
     let line = place.project.outreaches.get(&outreach)?;
-    line.versions.last().map(|version| version.definition.content.outreach_type())
-}
-
-fn topic_of(place: Place<'_>, outreach: OutreachNo) -> String {
-    let line = place.project.outreaches.get(&outreach);
-    match line.and_then(|line| line.versions.last()).map(|version| &version.definition.content) {
-        Some(Content::Email { topic, .. }) => topic.clone(),
-        Some(_) | None => String::new(),
+    match version {
+        Some(version) => Some(&version.definition.content),
+        None => line.versions.last().map(|version| &version.definition.content),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn under_frequency(question: &Question<'_>) -> Verdict {
 }
 
 /// The claims that still count.
-pub(super) fn in_force(tally: &Tally) -> &[Timestamp] {
+pub(crate) fn in_force(tally: &Tally) -> &[Timestamp] {
     let Some(since) = tally.allowed_again else { return &tally.granted };
     let first = tally.granted.partition_point(|at| *at <= since);
     tally.granted.get(first..).unwrap_or(&[])

@@ -4,17 +4,22 @@
 //! the outreach would rather skip. They are civil time in the customer's own zone.
 
 use super::{Question, SkipReason, Stage, Verdict};
-use crate::outreach::compiled::{Outreach, QuietHours, SendWindow};
+use crate::outreach::compiled::{Outreach, QuietHours, SendWindow, Trigger};
 use crate::outreach::definition::{Cap, CapScope, Otherwise, Span, Unit};
 use crate::situation::Situation;
 use crate::time::{self, Timestamp, Zone};
+
+/// The end of the day, in minutes after its beginning.
+const MIDNIGHT: u16 = 24 * 60;
 
 pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
     let guardrails = &question.outreach.guardrails;
     let settings = &question.situation.project.settings;
     let free = guardrails.ignore_project_limits;
     for cap in &guardrails.caps {
-        if let Some(reason) = over_cap(question, &cap.over, cap.times, cap.per, false) {
+        if applies(&cap.over, question.outreach)
+            && let Some(reason) = over_cap(question, &cap.over, cap.times, cap.per, false)
+        {
             return Verdict::Refuses(reason);
         }
     }
@@ -25,7 +30,9 @@ pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
             return Verdict::Refuses(reason);
         }
     }
-    if !question.outreach.outreach_type.disturbs() {
+    // The hour of the day matters when the message would leave, not when its delay begins.
+    let leaves_later = matches!(question.stage, Stage::Trigger) && is_delayed(question.outreach);
+    if leaves_later || !question.outreach.outreach_type.disturbs() {
         return Verdict::Passes;
     }
     let project_hours = question.situation.project.quiet_hours.filter(|_| !free);
@@ -33,6 +40,14 @@ pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
     hold(question.situation, &hours, &guardrails.send_windows)
 }
 
+fn is_delayed(outreach: &Outreach) -> bool {
+    match &outreach.trigger {
+        Trigger::Event { wait, .. } | Trigger::UserProperty { wait, .. } => wait.delay.is_some(),
+        Trigger::OneOff { .. } => false,
+    }
+}
+
+/// A cap speaks only of outreaches that it counts.
 fn applies(over: &CapScope, outreach: &Outreach) -> bool {
     match over {
         CapScope::Everything => true,
@@ -41,8 +56,8 @@ fn applies(over: &CapScope, outreach: &Outreach) -> bool {
     }
 }
 
-/// Sends in force in (now − per, now], over all outreaches in the scope. A delivery whose delay is
-/// over does not count itself, and the project's caps do not count what is free of them.
+/// Sends in force in (now − per, now], over all outreaches in the scope. The project's caps do not
+/// count what is free of them.
 fn over_cap(
     question: &Question<'_>,
     over: &CapScope,
@@ -63,12 +78,6 @@ fn over_cap(
             let first = tally.granted.partition_point(|at| *at <= since);
             sent += u32::try_from(tally.granted.len() - first).unwrap_or(u32::MAX);
         }
-    }
-    if let Stage::Send(delivery) = question.stage
-        && delivery.decided_at > since
-        && applies(over, question.outreach)
-    {
-        sent = sent.saturating_sub(1);
     }
     (sent >= cap).then(|| SkipReason::Capped { sent, cap, over: in_words(over, per) })
 }
@@ -111,46 +120,45 @@ fn hold(
             }
         }
         if !windows.is_empty() {
-            at = next_window(windows, at, &situation.zone);
+            let Some(opens) = next_window(windows, at, &situation.zone) else { break };
+            at = opens;
         }
         if at == before {
-            break;
+            return if at > situation.now { Verdict::Holds(at) } else { Verdict::Passes };
         }
     }
-    if at > situation.now { Verdict::Holds(at) } else { Verdict::Passes }
+    Verdict::Refuses(SkipReason::QuietHours)
 }
 
-/// When the quiet hours around `at` end; `None` when it is not quiet.
+/// When the quiet hours around `at` end; `None` when it is not quiet. They are stretches between
+/// two instants, so that an hour which the clocks show twice does not begin them again.
 fn end_of_quiet(hours: QuietHours, at: Timestamp, zone: &Zone) -> Option<Timestamp> {
-    let (minute, _) = zone.minute_and_weekday(at);
-    let passes_midnight = hours.from > hours.to;
-    if passes_midnight {
-        if minute >= hours.from {
-            return Some(zone.at_minute(at, 1, hours.to));
-        }
-        return (minute < hours.to).then(|| zone.at_minute(at, 0, hours.to));
-    }
-    (minute >= hours.from && minute < hours.to).then(|| zone.at_minute(at, 0, hours.to))
+    let nights = i64::from(hours.from > hours.to);
+    let stretches = [-1, 0].map(|day| {
+        (zone.at_minute(at, day, hours.from), zone.at_minute(at, day + nights, hours.to))
+    });
+    let around = stretches.into_iter().filter(|(start, end)| *start <= at && at < *end);
+    around.map(|(_, end)| end).max()
 }
 
 /// `at` itself when a window is open, else the first moment of the next one.
-fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Timestamp {
-    let (minute, weekday) = zone.minute_and_weekday(at);
+fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Option<Timestamp> {
+    let (_, weekday) = zone.minute_and_weekday(at);
     let is_on = |window: &SendWindow, day: u8| {
         window.days.get(usize::from(day % 7)).copied().unwrap_or(false)
     };
-    let open = windows
-        .iter()
-        .any(|window| is_on(window, weekday) && minute >= window.from && minute < window.to);
-    if open {
-        return at;
-    }
-    let mut next = Timestamp::MAX;
-    for ahead in 0..=7_u8 {
+    let mut next: Option<Timestamp> = None;
+    for ahead in 0..=8_u8 {
+        let day = i64::from(ahead);
         for window in windows.iter().filter(|window| is_on(window, weekday + ahead)) {
-            let opens = zone.at_minute(at, i64::from(ahead), window.from);
-            if opens > at {
-                next = next.min(opens);
+            let start = zone.at_minute(at, day, window.from);
+            let end = match window.to {
+                MIDNIGHT => zone.start_of_day(at, day + 1),
+                to => zone.at_minute(at, day, to),
+            };
+            if at < end && start < end {
+                let opens = start.max(at);
+                next = Some(next.map_or(opens, |next| next.min(opens)));
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::delivery::{Delivery, DeliveryState, TriggerRef};
 use crate::fact::event_key;
 use crate::ids::{DeliveryId, OutreachNo};
 use crate::outreach::compiled::{Ask, Condition, Outreach, Trigger, Wait};
+use crate::outreach::definition::{Span, Unit};
 use crate::project::{OutreachLine, Status};
 use crate::situation::{Happening, History, Occasion, Situation};
 use crate::time::{self, Timestamp};
@@ -34,7 +35,7 @@ pub(crate) fn judge(
     if absorbed.call == Some(Call::Clock) {
         judge.ripen();
     }
-    for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
+    for happening in &absorbed.happenings {
         judge.convert(happening);
     }
     for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
@@ -45,15 +46,18 @@ pub(crate) fn judge(
     }
     match absorbed.call {
         None => {}
-        Some(call @ (Call::Write | Call::Seen | Call::Stored | Call::Clock)) => {
+        Some(call @ (Call::Write | Call::Seen { .. } | Call::Stored | Call::Clock)) => {
             for no in &place.project.by_property {
                 judge.consider_property(*no, call);
+            }
+            if call == Call::Clock {
+                judge.stop_timers();
             }
         }
         Some(call @ Call::WentLive(no)) => judge.consider_property(no, call),
         Some(Call::Launched(no, launch)) => judge.launch(no, launch),
     }
-    judge.watch_released(&absorbed.changed);
+    judge.watch_released(&absorbed.changed, absorbed.call == Some(Call::Clock));
     judge.ruling
 }
 
@@ -156,9 +160,13 @@ impl<'a> Judge<'a> {
                 Some(happening) => Occasion::Event(happening),
                 None => Occasion::Property,
             };
+            // What is judged again is no history of itself: neither a cap nor a condition on what
+            // was sent counts it.
+            let own = self.set_aside(&delivery);
             let situation = self.situation(occasion);
             let stage = Stage::Send(&delivery);
             let answer = decide(&Question { outreach, line, situation: &situation, stage });
+            self.put_back(&delivery, own);
             self.transition(match answer {
                 Ok(due_at) => Transition {
                     delivery: delivery.id,
@@ -173,6 +181,22 @@ impl<'a> Judge<'a> {
                     reason: Some(reason),
                 },
             });
+        }
+    }
+
+    /// Take a delivery's claim out of the count; the answer is where it stood.
+    fn set_aside(&mut self, delivery: &Delivery) -> Option<usize> {
+        let granted = &mut self.customer.tallies.get_mut(&delivery.outreach)?.granted;
+        let place = granted.iter().rposition(|at| *at == delivery.decided_at)?;
+        granted.remove(place);
+        Some(place)
+    }
+
+    fn put_back(&mut self, delivery: &Delivery, place: Option<usize>) {
+        if let (Some(place), Some(tally)) =
+            (place, self.customer.tallies.get_mut(&delivery.outreach))
+        {
+            tally.granted.insert(place, delivery.decided_at);
         }
     }
 
@@ -195,28 +219,46 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Goals that are reached within their time after a send.
+    /// Goals that are reached within their time after a delivery was due.
     fn convert(&mut self, happening: &Happening) {
         let concerned = self.place.project.by_goal.get(&happening.key).cloned().unwrap_or_default();
         for no in concerned {
             let Some((_, outreach)) = self.live(no) else { continue };
-            let (Some(goal), Some(tally)) = (&outreach.goal, self.customer.tallies.get(&no)) else {
-                continue;
-            };
-            let Some(granted) = tally.granted.iter().rfind(|granted| **granted <= happening.at)
-            else {
-                continue;
-            };
+            let Some(goal) = &outreach.goal else { continue };
             let situation = self.situation(Occasion::Event(happening));
-            let in_time = happening.at <= time::after(*granted, goal.within, &situation.zone);
-            let counts = goal.conditions.as_ref().is_none_or(|conditions| {
+            let in_time = |due_at: Timestamp| {
+                due_at < happening.at
+                    && happening.at <= time::after(due_at, goal.within, &situation.zone)
+            };
+            let counts = |conditions: &Condition| {
                 eval::holds_for(conditions, happening.properties(), &situation)
-            });
-            if in_time && counts {
-                enact::convert(self.place, self.customer, no);
+            };
+            if self.due(no, happening.at).into_iter().any(in_time)
+                && goal.conditions.as_ref().is_none_or(counts)
+            {
+                enact::convert(self.customer, no, happening.at);
                 self.ruling.conversions.push(no);
             }
         }
+    }
+
+    /// When deliveries of an outreach were due. Those that were let go of count from their claim,
+    /// the latest before a moment for all of them.
+    fn due(&self, no: OutreachNo, before: Timestamp) -> Vec<Timestamp> {
+        let known = || self.customer.deliveries.values().filter(move |one| one.outreach == no);
+        let granted = self.customer.tallies.get(&no).map_or(&[][..], |tally| &tally.granted);
+        let bounced = |one: &Delivery| one.state == DeliveryState::Failed;
+        let sent = |one: &&Delivery| {
+            granted.contains(&one.decided_at)
+                && one.state != DeliveryState::Waiting
+                && (bounced(one) || !one.state.ended_unseen())
+        };
+        let forgotten = granted
+            .iter()
+            .rev()
+            .filter(|at| **at < before)
+            .find(|at| known().all(|one| one.decided_at != **at));
+        known().filter(sent).map(|one| one.due_at).chain(forgotten.copied()).collect()
     }
 
     /// One outreach and one occasion. A trigger that did not happen is no decision.
@@ -257,7 +299,11 @@ impl<'a> Judge<'a> {
         if by_clock && before.and_then(|wake| wake.at).is_none_or(|at| at > now) {
             return;
         }
-        if call == Call::Seen && !asks_what_events_keep(condition) {
+        let by_event = matches!(call, Call::Seen { .. });
+        let moved = by_event && asks_what_events_keep(condition);
+        // Whoever comes before the schedule begins is among those who wait for it.
+        let waits_for_start = before.is_none() && outreach.start.is_some_and(|start| now < start);
+        if by_event && !moved && !waits_for_start {
             return;
         }
         let tally = self.customer.tallies.get(&no);
@@ -274,13 +320,14 @@ impl<'a> Judge<'a> {
         let starts = before.is_some_and(|wake| wake.at.is_some() && wake.at == outreach.start);
         let may_decide = match call {
             Call::Stored => false,
+            Call::Seen { silent } => moved && !silent,
             Call::Clock => starts || !before.is_some_and(|wake| wake.held),
-            Call::Write | Call::Seen | Call::WentLive(_) | Call::Launched(..) => true,
+            Call::Write | Call::WentLive(_) | Call::Launched(..) => true,
         };
         let went_live = matches!(call, Call::WentLive(_));
         if went_live && !include_current && line.status != Status::Paused {
-            if held && !excluded {
-                self.exclude(no, true);
+            if held != excluded {
+                self.exclude(no, held);
             }
         } else if excluded {
             if !held {
@@ -298,15 +345,25 @@ impl<'a> Judge<'a> {
         let early_enough = before.is_some_and(|wake| {
             wake.held == held && wake.at.is_some_and(|early| at.is_some_and(|at| early <= at))
         });
-        if call == Call::Seen && early_enough && !granted {
+        if by_event && early_enough && !granted {
             return;
         }
         self.wake(no, (!granted && (at.is_some() || held)).then_some(Wake { at, held }));
     }
 
+    /// Timers of outreaches that ended, or wait for something else by now, have nothing to ask.
+    fn stop_timers(&mut self) {
+        let asked = &self.place.project.by_property;
+        let wakes = self.customer.wakes.keys();
+        let idle: Vec<OutreachNo> = wakes.filter(|no| !asked.contains(no)).copied().collect();
+        for no in idle {
+            self.wake(no, None);
+        }
+    }
+
     /// Where a delivery ended unseen its claim is free, and the clock may make the property true
-    /// once more.
-    fn watch_released(&mut self, changed: &[DeliveryId]) {
+    /// once more; also at the very moment at which the delivery ends.
+    fn watch_released(&mut self, changed: &[DeliveryId], by_clock: bool) {
         let moved: Vec<DeliveryId> =
             self.ruling.transitions.iter().map(|step| step.delivery).collect();
         let mut released: Vec<OutreachNo> = Vec::new();
@@ -318,9 +375,20 @@ impl<'a> Judge<'a> {
         released.dedup();
         for no in released {
             if self.place.project.by_property.contains(&no) {
-                self.consider_property(no, Call::Stored);
+                let turns = by_clock && self.turns_true(no);
+                self.consider_property(no, if turns { Call::Write } else { Call::Stored });
             }
         }
+    }
+
+    /// Whether the clock makes a property true at this very moment.
+    fn turns_true(&self, no: OutreachNo) -> bool {
+        let Some((_, outreach)) = self.live(no) else { return false };
+        let Trigger::UserProperty { condition, .. } = &outreach.trigger else { return false };
+        let situation = self.situation(Occasion::Property);
+        let holds = eval::holds(condition, &situation);
+        holds
+            && !eval::holds(condition, &Situation { now: self.place.now.plus_ms(-1), ..situation })
     }
 
     /// A member of the snapshot of a one-off; one that was done before is left alone.
@@ -367,15 +435,20 @@ fn send(question: &Question<'_>, not_before: Timestamp) -> Outcome {
     let Question { outreach, situation, .. } = question;
     let zone = &situation.zone;
     let delay = wait_of(&outreach.trigger).and_then(|wait| wait.delay);
-    let due_at = match delay {
-        Some(delay) => time::after(situation.now, delay, zone),
-        None => not_before,
+    let (wanted, due_at) = match delay {
+        Some(delay) => {
+            let over = time::after(situation.now, delay, zone);
+            (over, over)
+        }
+        None => (situation.now, not_before),
     };
+    // It expires some time after it was wanted; a hold does not keep old news fresh.
     let lives = match outreach.expires_after {
-        Some(span) => Some(time::after(due_at, span, zone)),
+        Some(span) => Some(time::after(wanted, span, zone)),
         None if outreach.outreach_type.is_in_app() => {
             let days = situation.project.settings.in_app_expiry_days;
-            Some(due_at.plus_ms(i64::from(days) * 86_400_000))
+            let span = Span { amount: days, unit: Unit::Days };
+            Some(time::after(wanted, span, zone))
         }
         None => None,
     };

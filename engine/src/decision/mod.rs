@@ -14,6 +14,7 @@ mod content;
 pub mod judge;
 mod reason;
 
+pub(crate) use frequency::in_force;
 pub use reach::{
     address as reach_address, on_channel as channel_refusal, refusal as reach_refusal,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{OutreachLine, Project, ProjectChange, Segment, Settings, Status, Version};
 use crate::ids::OutreachNo;
 use crate::outreach::compile;
-use crate::outreach::compiled::{Outreach, Trigger};
+use crate::outreach::compiled::{Condition, Outreach, Trigger};
 use crate::outreach::definition::{self, Definition};
 use crate::outreach::problem::Problem;
 use crate::time::{Timestamp, Zone};
@@ -130,6 +130,9 @@ impl Project {
 
     fn launch(&mut self, id: &str, now: Timestamp) -> Result<(), Vec<Problem>> {
         let line = self.line(id)?;
+        if line.status == Status::Ended {
+            return Err(refused("ended", format!("{id:?} has ended for good; clone it instead")));
+        }
         let outreach = line.latest.clone()?;
         if !matches!(outreach.trigger, Trigger::OneOff { .. }) {
             return Err(refused(
@@ -226,22 +229,20 @@ impl Project {
             let judged = self.outreaches.get(&outreach.no).is_some_and(|line| {
                 matches!(line.status, Status::Live | Status::Shadow | Status::Paused)
             });
-            let wait = match &outreach.trigger {
-                Trigger::Event { event, wait, .. } => {
-                    if judged {
-                        by_event.entry(*event).or_default().push(outreach.no);
-                    }
-                    Some(wait)
+            match &outreach.trigger {
+                Trigger::Event { event, .. } if judged => {
+                    by_event.entry(*event).or_default().push(outreach.no);
                 }
-                Trigger::UserProperty { wait, .. } => {
-                    if judged {
-                        by_property.push(outreach.no);
-                    }
-                    Some(wait)
-                }
-                Trigger::OneOff { .. } => None,
-            };
-            for (event, _) in wait.iter().flat_map(|wait| &wait.cancel_on) {
+                Trigger::UserProperty { .. } if judged => by_property.push(outreach.no),
+                Trigger::Event { .. } | Trigger::UserProperty { .. } | Trigger::OneOff { .. } => {}
+            }
+            // What waits keeps the version that decided it, and that version's cancel events.
+            let versions = self
+                .outreaches
+                .get(&outreach.no)
+                .into_iter()
+                .flat_map(|line| line.published.values());
+            for (event, _) in versions.flat_map(|version| cancel_events(&version.trigger)) {
                 let cancels = by_cancel.entry(*event).or_default();
                 if !cancels.contains(&outreach.no) {
                     cancels.push(outreach.no);
@@ -255,6 +256,13 @@ impl Project {
         self.by_cancel_event = by_cancel;
         self.by_goal = by_goal;
         self.by_property = by_property;
+    }
+}
+
+fn cancel_events(trigger: &Trigger) -> &[(u64, Option<Condition>)] {
+    match trigger {
+        Trigger::Event { wait, .. } | Trigger::UserProperty { wait, .. } => &wait.cancel_on,
+        Trigger::OneOff { .. } => &[],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Guests become users, names lead to who they are, and who asks to be forgotten is.
 
-use engine::fact::Fact;
+use engine::fact::{Fact, ReceiptKind};
 use engine::ids::CustomerId;
 use host::command::{Command, Refused};
 use host::query::decisions::DecisionFilter;
@@ -126,4 +126,68 @@ fn erasure_leaves_nothing_to_read() {
     assert!(world.track("mara", "bought", "m4").duplicate, "ids are kept");
     world.track("mara", "bought", "m5");
     assert_eq!(world.host.timeline(SHOP, mara, None, 10).unwrap().items.len(), 1);
+}
+
+/// Closed deliveries are let go of after some dozens, but what was granted is remembered.
+#[test]
+fn once_holds_over_a_merge_when_the_delivery_is_long_forgotten() {
+    let world = World::new();
+    world.live("welcome", &modal_on("signed_up"));
+    let mut news = modal_on("looked");
+    news["frequency"] = serde_json::json!({"kind": "every_time"});
+    world.live("news", &news);
+    let seen = |text: &str| {
+        let mara = world.user("mara");
+        for item in world.host.inbox(SHOP, mara) {
+            let receipt = Command::Receipt {
+                delivery: item.id,
+                customer: Some(mara),
+                kind: ReceiptKind::Displayed,
+                receipt_id: text.to_owned(),
+                at: None,
+                detail: "{}".to_owned(),
+            };
+            world.send(receipt).unwrap();
+        }
+    };
+    world.track("mara", "signed_up", "m1");
+    seen("first");
+    for number in 0..60 {
+        world.pass(1);
+        world.track("mara", "looked", &format!("l{number}"));
+        seen(&format!("s{number}"));
+    }
+    assert!(world.host.inbox(SHOP, world.user("mara")).is_empty());
+    world.send(track(guest_named("g"), "signed_up", "g1")).unwrap();
+    assert_eq!(world.host.inbox(SHOP, CustomerId::of_guest(SHOP, "g")).len(), 1);
+    world.identify(both("mara", "g"), "i1", &[]);
+    assert!(world.host.inbox(SHOP, world.user("mara")).is_empty(), "it was shown before");
+}
+
+/// They may be sent the same delivery again, and the receipts of the first one are remembered.
+#[test]
+fn who_was_erased_and_comes_back_can_answer() {
+    let world = World::new();
+    world.live("welcome", &modal_on("signed_up"));
+    let mara = world.user("mara");
+    let show = |message_id: &str| {
+        world.pass(1);
+        world.track("mara", "signed_up", message_id);
+        world.host.checkpoint();
+        let delivery = world.host.inbox(SHOP, mara)[0].id;
+        let receipt = Command::Receipt {
+            delivery,
+            customer: Some(mara),
+            kind: ReceiptKind::Displayed,
+            receipt_id: format!("displayed-{delivery}"),
+            at: None,
+            detail: "{}".to_owned(),
+        };
+        assert!(!world.send(receipt).unwrap().duplicate);
+        assert!(world.host.inbox(SHOP, mara).is_empty());
+    };
+    show("m1");
+    world.host.checkpoint();
+    world.send(Command::Erase { customer: mara }).unwrap();
+    show("m2");
 }

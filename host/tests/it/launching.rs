@@ -183,6 +183,32 @@ fn a_scheduled_one_off_can_be_ended_or_moved() {
     assert_eq!(received(&world.host, 10), every_other(10));
 }
 
+/// Nobody expects a campaign that failed to launch to go out when the server is next upgraded.
+#[test]
+fn a_launch_that_was_refused_at_its_time_stays_refused() {
+    let world = World::new();
+    fill(&world.host, 10);
+    let segment = |id: &str| {
+        let filter = news("pro")["audience"]["filter"].to_string();
+        ProjectChange::SegmentSaved { id: id.into(), name: id.into(), filter }
+    };
+    world.change(segment("payers")).unwrap();
+    let mut definition = news("pro");
+    definition["trigger"]["at"] = json!("2026-11-22T18:00:00Z");
+    definition["audience"]["filter"] = json!({"kind": "segment", "segment": "payers"});
+    world.save("news", &definition);
+    world.change(ProjectChange::Launched { id: "news".into() }).unwrap();
+    world.change(ProjectChange::SegmentDeleted { id: "payers".into() }).unwrap();
+    world.pass(6 * 3_600_000);
+    assert_eq!(world.host.scheduled_launch(SHOP, "news"), None, "it was refused");
+    world.change(segment("payers")).unwrap();
+    world.save("news", &definition);
+    world.host.wait_idle();
+    let world = world.rebuilt();
+    world.host.wait_idle();
+    assert_eq!(received(&world.host, 10), vec![0; 10]);
+}
+
 #[test]
 fn a_count_is_exact_and_shows_where_people_drop_out() {
     let world = World::new();

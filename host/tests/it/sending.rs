@@ -2,10 +2,10 @@
 
 use engine::decision::{GateName, Outcome};
 use engine::delivery::DeliveryState;
-use engine::fact::{AttemptOutcome, ReceiptKind};
+use engine::fact::{AttemptOutcome, ReceiptKind, Settlement};
 use engine::ids::DeliveryId;
 use host::Published;
-use host::command::Command;
+use host::command::{Command, Refused};
 use host::query::decisions::{DecisionFilter, OutcomeFilter};
 use host::query::deliveries::DeliveryFilter;
 use host::query::timeline::Moment;
@@ -234,4 +234,44 @@ fn a_guests_message_moves_with_the_guest() {
     assert_eq!(row.customer, world.user("mara"));
     let mine = DeliveryFilter { customer: Some(world.user("mara")), ..DeliveryFilter::default() };
     assert_eq!(world.host.deliveries(SHOP, &mine, None, 10).unwrap().items.len(), 1);
+}
+
+/// Withdrawn while somebody holds it: the attempt must not begin, or a claim that was given back
+/// would be used all the same.
+#[test]
+fn what_was_withdrawn_meanwhile_is_not_begun() {
+    let world = World::new();
+    world.live("mail", &email());
+    world.identify(user_named("mara"), "i1", &[("email", "mara@example.com")]);
+    world.track("mara", "signed_up", "m1");
+    world.host.wait_idle();
+    let (_, customer, delivery) = world.host.due(10).pop().unwrap();
+    let delivery = delivery.id;
+    world.send(Command::Settle { delivery, by: Settlement::Cancelled }).unwrap();
+    let begun = world.send(Command::Started { customer, delivery });
+    assert!(matches!(begun, Err(Refused::Conflict(_))), "{begun:?}");
+    assert_eq!(state(&world, delivery), DeliveryState::Cancelled);
+    world.track("mara", "signed_up", "m2");
+    world.host.wait_idle();
+    assert_eq!(world.host.due(10).len(), 1, "the claim was given back and taken once");
+}
+
+#[test]
+fn a_dead_letter_whose_claim_went_to_another_is_not_tried_again() {
+    let world = World::new();
+    world.live("mail", &email());
+    world.identify(user_named("mara"), "i1", &[("email", "mara@example.com")]);
+    let next = |message_id: &str| {
+        world.track("mara", "signed_up", message_id);
+        world.host.wait_idle();
+        world.host.due(10).pop().unwrap().2.id
+    };
+    let dead = next("m1");
+    attempted(&world, dead, AttemptOutcome::Rejected { reason: "no".to_owned() });
+    let sent = next("m2");
+    attempted(&world, sent, AttemptOutcome::Accepted { provider_id: "p".to_owned() });
+    world.send(Command::Settle { delivery: dead, by: Settlement::Retry }).unwrap();
+    world.host.wait_idle();
+    assert_eq!(state(&world, dead), DeliveryState::Failed);
+    assert!(world.host.due(10).is_empty(), "once is once");
 }

@@ -187,10 +187,24 @@ impl App {
     /// The customer that these names mean, merged guests followed.
     pub(crate) fn resolve(&self, project: ProjectNo, names: &Names) -> Option<CustomerId> {
         let user = names.user_id.as_ref().map(|name| CustomerId::of_user(project, name));
-        let guest = names.anonymous_id.as_ref().map(|name| CustomerId::of_guest(project, name));
-        let found = [user, guest].into_iter().flatten();
-        // By the id and not by the name: a user and a guest may be called the same.
-        found.map(|id| id.to_string()).find_map(|id| self.host.resolve(project, &id))
+        if let Some(found) = user.and_then(|id| self.resolve_id(project, id)) {
+            return Some(found);
+        }
+        let guest = CustomerId::of_guest(project, names.anonymous_id.as_ref()?);
+        let found = self.resolve_id(project, guest)?;
+        // On a shared device the guest may have become somebody else than who is named.
+        let is_theirs = user.is_none() || self.is_guest(project, found);
+        is_theirs.then_some(found)
+    }
+
+    /// By the id and not by the name: a user and a guest may be called the same.
+    pub(crate) fn resolve_id(&self, project: ProjectNo, id: CustomerId) -> Option<CustomerId> {
+        self.host.resolve(project, &id.to_string())
+    }
+
+    /// Whether nobody has said yet who this is.
+    pub(crate) fn is_guest(&self, project: ProjectNo, id: CustomerId) -> bool {
+        self.customer(project, id).is_some_and(|customer| customer.is_guest())
     }
 
     /// The customer an address of the API means: `cus_…`, a user id, or an anonymous id.

@@ -288,11 +288,16 @@ async fn feed(
         app.resolve(project, names),
     ];
     keys.extend(nominal.into_iter().flatten().map(|customer| (project, customer)));
-    let changed = app.signals.watch(&keys);
+    let mut changed = app.signals.watch(&keys);
     let mut known: Vec<String> = Vec::new();
     loop {
         let mut pause = None;
         if let Some(customer) = app.resolve(project, names) {
+            if !keys.contains(&(project, customer)) {
+                // The guest became somebody: watched from here on, and read after that.
+                keys.push((project, customer));
+                changed = app.signals.watch(&keys);
+            }
             let Ok(found) = items(app, project, customer).await else { break };
             let is_new = |item: &InboxItem| !known.contains(&item.id);
             if found.iter().any(is_new) {

@@ -36,24 +36,46 @@ enum Quit {
 pub(super) async fn run(app: &App, task: &Task) {
     match attempt(app, task).await {
         Ok(outcome) => report(app, task, outcome).await,
-        Err(Quit::NotDue | Quit::Stopping) => {}
+        Err(Quit::NotDue) => app.host.let_go(task.project, task.delivery.id),
+        Err(Quit::Stopping) => {}
     }
 }
 
 /// The outcome of an attempt that broke on our side: a dead letter, so that one poisoned delivery
 /// does not come back for ever.
 pub(super) async fn broken(app: &App, task: &Task) {
+    let customer = app.customer(task.project, task.customer);
+    let known = customer.as_ref().and_then(|found| found.deliveries.get(&task.delivery.id));
+    report(app, task, after_a_break(known.map(|delivery| &delivery.state))).await;
+}
+
+/// What had begun on a channel that cannot drop a repetition may have been handed over, so its
+/// claim is not given back.
+fn after_a_break(state: Option<&DeliveryState>) -> AttemptOutcome {
     let reason = "the attempt failed inside the server; its log says why".to_owned();
-    report(app, task, AttemptOutcome::Rejected { reason }).await;
+    match state {
+        Some(DeliveryState::Attempting) => AttemptOutcome::Unknown { reason },
+        Some(_) | None => AttemptOutcome::Rejected { reason },
+    }
 }
 
 async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
     let now = app.now();
-    let delivery = &task.delivery;
     let Some(customer) = app.customer(task.project, task.customer) else {
         return Err(Quit::NotDue);
     };
-    let ready = app.ready(task.project, task.customer, delivery).await.map_err(|_| Quit::NotDue)?;
+    // It may have waited for its slot or for the channel, and been withdrawn meanwhile.
+    let as_taken =
+        |one: &&Delivery| one.state == DeliveryState::Due && one.due_at == task.delivery.due_at;
+    let Some(delivery) = customer.deliveries.get(&task.delivery.id).filter(as_taken) else {
+        return Err(Quit::NotDue);
+    };
+    let ready = match app.ready(task.project, task.customer, delivery).await {
+        Ok(ready) => ready,
+        Err(_) if app.is_stopping() => return Err(Quit::Stopping),
+        // It could not even be rendered: nobody would look at it again before the next start.
+        Err(_) => return Ok(after_a_break(Some(&delivery.state))),
+    };
     let settings = app.project(task.project).map_err(|_| Quit::NotDue)?.settings.clone();
     let around = Around {
         sender: &settings.sender,
@@ -170,6 +192,14 @@ async fn submit(app: &App, project: ProjectNo, command: impl Fn() -> Command) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_broke_after_it_began_is_held() {
+        let held = after_a_break(Some(&DeliveryState::Attempting));
+        assert!(matches!(held, AttemptOutcome::Unknown { .. }));
+        let dead = after_a_break(Some(&DeliveryState::Due));
+        assert!(matches!(dead, AttemptOutcome::Rejected { .. }));
+    }
 
     fn step(at: i64, state: DeliveryState, attempts: u32) -> DeliveryStep {
         DeliveryStep { position: 0, at: Timestamp(at), state, attempts, error: None }

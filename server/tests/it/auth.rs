@@ -66,3 +66,26 @@ async fn revoked_keys_stop_while_the_server_runs() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
+
+/// Two users cannot be taken apart again, and a public key is in everybody's hands.
+#[tokio::test]
+async fn a_public_key_does_not_join_two_users() {
+    let server = start().await;
+    server.track("mara", "Looked", json!({})).await;
+    server.ingest("/v1/track", &json!({"anonymousId": "g1", "event": "Looked"})).await;
+    server.ingest("/v1/identify", &json!({"anonymousId": "g1", "userId": "mara"})).await;
+    server.ingest("/v1/track", &json!({"anonymousId": "g2", "event": "Looked"})).await;
+    let alias = |from: &str, to: &str| json!({"previousId": from, "userId": to});
+    for known in ["mara", "g1"] {
+        let (status, answer) = server.ingest("/v1/alias", &alias(known, "eve")).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+    }
+    for (from, to) in [("g2", "ben"), ("g2", "ben"), ("g1", "mara")] {
+        let (status, answer) = server.ingest("/v1/alias", &alias(from, to)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let url = format!("{}/v1/alias", server.base);
+    let by_server = server.http.post(url).bearer_auth(&server.keys.secret);
+    let answer = by_server.json(&alias("mara", "ben")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}

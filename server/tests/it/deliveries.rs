@@ -167,3 +167,26 @@ async fn a_rate_limit_spreads_sends() {
     let waiting = server.get("/deliveries?state=due").await;
     assert_eq!(waiting["items"].as_array().unwrap().len(), 2);
 }
+
+/// Whoever waits for a slot of their outreach is taken from the queue already.
+#[tokio::test]
+async fn what_is_cancelled_while_it_waits_for_its_slot_does_not_leave() {
+    let server = start().await;
+    let mut definition = mail("Bought");
+    definition["content"] = json!({"kind": "webhook", "url": "https://x.example/hook"});
+    definition["guardrails"] =
+        json!({"rate_limit": {"sends": 1, "per": {"amount": 3, "unit": "seconds"}}});
+    server.live("hook", definition).await;
+    let mut ids = Vec::new();
+    for user in ["first", "second", "third"] {
+        server.track(user, "Bought", json!({})).await;
+        let list = server.get(&format!("/deliveries?customer={user}")).await;
+        ids.push(list["items"][0]["id"].as_str().unwrap().to_owned());
+    }
+    let cancelled = server.post(&format!("/deliveries/{}/cancel", ids[1]), Json::Null).await;
+    assert_eq!(cancelled["state"], "cancelled");
+    server.wait_for(&format!("/deliveries/{}", ids[2]), |one| one["state"] == "sent").await;
+    let left = |id: &str| server.data().join(format!("outbox/{id}.webhook.json")).exists();
+    assert!(left(&ids[0]) && left(&ids[2]));
+    assert!(!left(&ids[1]), "it was withdrawn");
+}

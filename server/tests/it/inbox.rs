@@ -72,3 +72,41 @@ async fn unknown_parameters_are_refused() {
     let answer: Json = server.http.get(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["code"], "unknown_parameter");
 }
+
+/// A shared computer: the guest of this device became somebody, and now somebody else logs in whom
+/// nobody has heard of yet.
+#[tokio::test]
+async fn a_new_user_does_not_see_the_inbox_of_who_used_the_device_before() {
+    let server = start().await;
+    server.live("hello", banner("Bought", "Only for Mara")).await;
+    let both = json!({"anonymousId": "device", "userId": "mara", "event": "Bought"});
+    let guest = json!({"anonymousId": "device", "event": "Looked"});
+    server.ingest("/v1/track", &guest).await;
+    server.ingest("/v1/track", &both).await;
+    let names =
+        |query: &str| format!("{}/v1/inbox?{query}&key={}", server.base, server.keys.public);
+    let inbox = async |query: &str| {
+        let response = server.http.get(names(query)).send().await.unwrap();
+        response.json::<Json>().await.unwrap()["deliver"].as_array().unwrap().len()
+    };
+    assert_eq!(inbox("userId=mara&anonymousId=device").await, 1);
+    assert_eq!(inbox("userId=ben&anonymousId=device").await, 0);
+    assert_eq!(inbox("userId=ben&anonymousId=elsewhere").await, 0);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_guest_goes_on_when_they_become_somebody() {
+    let server = start().await;
+    server.live("hello", banner("Bought", "Hi")).await;
+    server.track("mara", "Looked", json!({})).await;
+    server.ingest("/v1/track", &json!({"anonymousId": "a1", "event": "Looked"})).await;
+    let url = format!("{}/v1/stream?anonymousId=a1&key={}", server.base, server.keys.public);
+    let mut chunks = server.http.get(url).send().await.unwrap().bytes_stream();
+    server.ingest("/v1/identify", &json!({"anonymousId": "a1", "userId": "mara"})).await;
+    // The stream learns of it on its own time; what comes after that must reach it.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    server.track("mara", "Bought", json!({})).await;
+    let chunk = tokio::time::timeout(std::time::Duration::from_secs(10), chunks.next());
+    let text = String::from_utf8_lossy(&chunk.await.unwrap().unwrap().unwrap()).into_owned();
+    assert!(text.starts_with("event: inbox"), "{text}");
+}

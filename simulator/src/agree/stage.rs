@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use engine::apply;
 use engine::condition;
@@ -31,7 +32,7 @@ const PROJECT: ProjectNo = ProjectNo(1);
 #[derive(Default)]
 struct Facts {
     facts: RefCell<Vec<Fact>>,
-    project: RefCell<Option<Project>>,
+    project: RefCell<Option<Rc<Project>>>,
 }
 
 impl History for Facts {
@@ -47,43 +48,68 @@ impl History for Facts {
 }
 
 pub(super) struct Stage {
-    project: Project,
+    project: Rc<Project>,
     customers: BTreeMap<CustomerId, Customer>,
     facts: Facts,
     seen: BTreeSet<EventId>,
     now: Timestamp,
     verdicts: Vec<Verdict>,
+    /// All deliveries, in the order in which they began.
+    begun: Vec<DeliveryId>,
     /// Each customer's facts and rulings, to be replayed at the end.
-    records: Vec<(CustomerId, Fact, Ruling, u64, Timestamp)>,
+    records: Vec<Record>,
+}
+
+/// What a log would hold; its place is its position.
+struct Record {
+    project: Rc<Project>,
+    customer: CustomerId,
+    fact: Fact,
+    ruling: Ruling,
+    now: Timestamp,
 }
 
 impl Stage {
     pub(super) fn new(world: &World) -> Stage {
         let mut stage = Stage {
-            project: Project::new(PROJECT, "world"),
+            project: Rc::new(Project::new(PROJECT, "world")),
             customers: BTreeMap::new(),
             facts: Facts::default(),
             seen: BTreeSet::new(),
             now: Timestamp(0),
             verdicts: Vec::new(),
+            begun: Vec::new(),
             records: Vec::new(),
         };
         let settings = serde_json::to_string(&world.settings).unwrap_or_default();
         stage.change(&ProjectChange::SettingsSaved { settings });
+        // Segments and outreaches may speak of each other; whoever spoke too early is saved again.
+        for (id, definition) in &world.definitions {
+            stage.save(id, definition);
+        }
         for (id, filter) in &world.segments {
             let filter = serde_json::to_string(filter).unwrap_or_default();
             stage.change(&ProjectChange::SegmentSaved { id: id.clone(), name: id.clone(), filter });
         }
-        for (id, definition) in &world.definitions {
-            stage.save(id, definition);
-        }
-        // Conditions may speak of outreaches that were saved later; save those again.
         for (id, definition) in &world.definitions {
             if stage.project.outreach(id).is_some_and(|line| line.latest.is_err()) {
                 stage.save(id, definition);
             }
         }
         stage
+    }
+
+    /// What of the world does not compile.
+    #[cfg(test)]
+    pub(super) fn problems(&self) -> Vec<String> {
+        let lines = self.project.outreaches.values();
+        let wrong = lines.filter_map(|line| line.latest.as_ref().err());
+        wrong.flatten().map(|problem| format!("{problem:?}")).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn segments(&self) -> usize {
+        self.project.segments.len()
     }
 
     pub(super) fn take(&mut self) -> Vec<Verdict> {
@@ -203,11 +229,10 @@ impl Stage {
             });
             let Some((at, customer)) = strikes.min().filter(|(at, _)| at.0 <= until) else { break };
             self.now = self.now.max(at);
-            self.hand_over();
             self.apply(customer, Fact::ClockStruck);
+            self.hand_over();
         }
         self.now = self.now.max(Timestamp(until));
-        self.hand_over();
     }
 
     /// What is due outside the browser is handed over.
@@ -237,8 +262,8 @@ impl Stage {
     fn change(&mut self, change: &ProjectChange) -> bool {
         match self.project.changed(change, self.now) {
             Ok(next) => {
-                *self.facts.project.borrow_mut() = Some(next.clone());
-                self.project = next;
+                self.project = Rc::new(next);
+                *self.facts.project.borrow_mut() = Some(Rc::clone(&self.project));
                 true
             }
             Err(problems) => {
@@ -282,17 +307,29 @@ impl Stage {
 
     fn latest(&self, customer: CustomerId, outreach: OutreachNo) -> Option<DeliveryId> {
         let customer = self.customers.get(&customer)?;
-        let mut sent: Vec<&Delivery> = customer
-            .deliveries
-            .values()
-            .filter(|delivery| {
-                let unseen =
-                    delivery.state.ended_unseen() || delivery.state == DeliveryState::Waiting;
-                delivery.outreach == outreach && !unseen && delivery.due_at <= self.now
-            })
-            .collect();
-        sent.sort_by_key(|delivery| delivery.decided_at);
-        sent.last().map(|delivery| delivery.id)
+        // What bounced was handed over, and what expired lay in an inbox: a receipt may still come.
+        let sent = |one: &Delivery| match one.state {
+            DeliveryState::Waiting => false,
+            DeliveryState::Failed => true,
+            DeliveryState::Expired => one.outreach_type.is_in_app(),
+            _ => !one.state.ended_unseen(),
+        };
+        let mut latest = self.begun.iter().rev().filter_map(|id| customer.deliveries.get(id));
+        latest.find(|one| one.outreach == outreach && sent(one)).map(|delivery| delivery.id)
+    }
+
+    /// Let fresh customers replay what was written down; the answer is whoever came out different.
+    pub(super) fn replayed(&self) -> Option<String> {
+        let mut customers: BTreeMap<CustomerId, Customer> = BTreeMap::new();
+        for (position, record) in self.records.iter().enumerate() {
+            let Record { project, customer: id, fact, ruling, now } = record;
+            let customer = customers.entry(*id).or_default();
+            apply::replay(project, *id, customer, fact, ruling, position as u64, *now);
+        }
+        let differs = self.customers.iter().find(|(id, live)| customers.get(id) != Some(live));
+        differs.map(|(id, live)| {
+            format!("{id}\nlive     {live:#?}\nreplayed {:#?}", customers.get(id))
+        })
     }
 
     fn apply(&mut self, id: CustomerId, fact: Fact) {
@@ -304,7 +341,9 @@ impl Stage {
             apply::decide(&self.project, id, &mut customer, &fact, position, self.now, &self.facts);
         self.say(id, &fact, &before, &customer, &outcome.ruling);
         self.customers.insert(id, customer);
-        self.records.push((id, fact, outcome.ruling, position, self.now));
+        let project = Rc::clone(&self.project);
+        let now = self.now;
+        self.records.push(Record { project, customer: id, fact, ruling: outcome.ruling, now });
     }
 
     /// What became of it, in the model's words.
@@ -345,7 +384,8 @@ impl Stage {
         }
         for decision in &ruling.decisions {
             let outcome = match &decision.outcome {
-                Decided::Send { due_at, waiting, .. } => {
+                Decided::Send { due_at, waiting, delivery, .. } => {
+                    self.begun.push(*delivery);
                     Outcome::Send { due_at: due_at.0, waiting: *waiting }
                 }
                 Decided::Skip(reason) => match Skip::of(reason) {

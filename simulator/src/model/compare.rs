@@ -156,7 +156,8 @@ fn date_holds(test: &Test, at: Ms, now: Ms, zone: &TimeZone) -> bool {
         Test::InNext { amount, unit } => now < at && at <= clock::after(now, *amount, *unit, zone),
         Test::Anniversary => {
             let (born, today) = (clock::wall(at, zone).date(), clock::wall(now, zone).date());
-            celebrated(born, today.year()) == Some(today)
+            // Before the day itself there is nothing to remember.
+            born <= today && celebrated(born, today.year()) == Some(today)
         }
         _ => false,
     }

@@ -50,7 +50,8 @@ impl Question<'_> {
         if !late {
             self.passes(GateName::Schedule, self.schedule_gate())?;
         }
-        if self.stage != (Stage::Late { audience: false }) {
+        // The snapshot was taken at the launch; who is in it stays in it.
+        if self.launch.is_none() && self.stage != (Stage::Late { audience: false }) {
             self.passes(GateName::Audience, self.audience_gate())?;
         }
         if !late {
@@ -112,7 +113,9 @@ impl Question<'_> {
             return None;
         };
         let event = self.scene.model.history.event(self.scene.trigger?)?;
-        values::at_path(&event.properties, property).as_ref().and_then(values::text)
+        let text = values::at_path(&event.properties, property).as_ref().and_then(values::text)?;
+        let key = text.trim();
+        (!key.is_empty()).then(|| key.to_owned())
     }
 
     fn frequency_gate(&self) -> Result<(), Skip> {
@@ -131,9 +134,6 @@ impl Question<'_> {
         };
         let key = self.key();
         let key_used = key.is_some() && grants.iter().any(|grant| grant.key == key);
-        if self.launch.is_some() {
-            return refuse(key_used, Skip::AlreadySent);
-        }
         match &self.definition.frequency {
             Frequency::EveryTime => Ok(()),
             Frequency::Once => refuse(!grants.is_empty(), Skip::AlreadySent),
@@ -188,12 +188,15 @@ impl Question<'_> {
         }
         let scene = &self.scene;
         let since = clock::span_before(scene.now, cap.per, &scene.zone);
+        // An outreach is counted as what it is now, whichever version sent.
         let sent = scene.model.history.grants_of(scene.customer).filter(|(place, grant)| {
             Some(*place) != scene.own
                 && grant.in_force()
                 && grant.at > since
-                && counted(&cap.over, &grant.definition)
-                && !(of_project && grant.definition.guardrails.ignore_project_limits)
+                && scene.model.published(&grant.outreach).is_some_and(|definition| {
+                    counted(&cap.over, definition)
+                        && !(of_project && definition.guardrails.ignore_project_limits)
+                })
         });
         if sent.count() as u64 >= u64::from(cap.times) { Err(Skip::Capped) } else { Ok(()) }
     }
@@ -209,11 +212,11 @@ impl Question<'_> {
         if outreach_type == OutreachType::Email && !address.contains('@') {
             return Err(Skip::NoAddress);
         }
-        if !self.consents(outreach_type) {
-            return Err(Skip::NoConsent);
-        }
         if history.suppressed(customer, outreach_type.name(), &address) {
             return Err(Skip::Suppressed);
+        }
+        if !self.consents(outreach_type) {
+            return Err(Skip::NoConsent);
         }
         Ok(())
     }

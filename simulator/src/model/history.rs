@@ -41,9 +41,12 @@ pub enum What {
     Consent { key: String, allowed: bool },
     /// Something came back from a delivery.
     Receipt { outreach: String, grant: usize, kind: ReceiptKind, at: Ms },
+    /// The goal of an outreach was reached in time.
+    Convert { outreach: String, at: Ms },
     /// An address must not be used again.
     Suppress { channel: &'static str, address: String },
-    /// The customer matched a property trigger when it went live without current customers.
+    /// A property trigger passes the customer over: they matched when it went live without current
+    /// customers, or an event withdrew its message.
     Exclude { outreach: String },
     /// The property condition was seen not to hold.
     Readmit { outreach: String },
@@ -103,10 +106,12 @@ pub struct Grant {
 /// Where a grant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantState {
-    /// The delay runs.
+    /// A delay runs, or the hour of the day holds it.
     Waiting,
     /// To be sent at its time, or sent.
     Standing,
+    /// Nobody saw it in time, and the claim was taken back.
+    Expired,
     /// Taken back.
     Released,
 }
@@ -114,7 +119,7 @@ pub enum GrantState {
 impl Grant {
     /// Not taken back.
     pub fn in_force(&self) -> bool {
-        self.state != GrantState::Released
+        matches!(self.state, GrantState::Waiting | GrantState::Standing)
     }
 
     /// The channel.
@@ -211,14 +216,16 @@ impl History {
         grants.filter(move |(_, grant)| family.contains(&grant.customer))
     }
 
-    /// When these steps of an outreach happened for a customer, receipts only.
+    /// When these steps of an outreach happened for a customer, receipts only. Whoever clicked,
+    /// answered or dismissed has seen it, also when nobody said so.
     pub fn receipts(&self, customer: CustomerId, outreach: &str, step: OutreachStep) -> Vec<Ms> {
         let mut times = Vec::new();
+        let mut seen = BTreeSet::new();
         for (_, entry) in self.of(customer) {
-            if let What::Receipt { outreach: of, kind, at, .. } = &entry.what
-                && of == outreach
-                && kind.step() == Some(step)
-            {
+            let What::Receipt { outreach: of, kind, at, grant } = &entry.what else { continue };
+            let Some(says) = kind.step().filter(|_| of == outreach) else { continue };
+            let first = seen.insert(*grant);
+            if says == step || (first && step == OutreachStep::Displayed) {
                 times.push(*at);
             }
         }
@@ -295,11 +302,12 @@ impl History {
         self.users.get(&customer).cloned()
     }
 
-    /// The earliest that is known of the customer, leaving out what was marked historical.
+    /// The earliest that is known of the customer: what they did or what was written about them,
+    /// also when it was imported later.
     pub fn first_seen(&self, customer: CustomerId) -> Option<Ms> {
         let moments = self.of(customer).filter_map(|(_, entry)| match &entry.what {
-            What::Event(event) if !event.historical => Some(event.at),
-            What::Write { historical: false, .. } => Some(entry.accepted),
+            What::Event(event) if event.source == Source::Tracked => Some(event.at),
+            What::Write { .. } => Some(entry.accepted),
             _ => None,
         });
         moments.min()
@@ -321,13 +329,28 @@ impl History {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// The latest answer of a customer about a channel or topic.
+    /// The latest answer of a customer about a channel or topic. A guest who becomes somebody
+    /// brings theirs along; of two answers of one moment the customer's own counts.
     pub fn consent(&self, customer: CustomerId, wanted: &str) -> Option<bool> {
-        let answers = self.of(customer).filter_map(|(_, entry)| match &entry.what {
-            What::Consent { key, allowed } if key == wanted => Some(*allowed),
-            _ => None,
-        });
-        answers.last()
+        self.answer_until(customer, wanted, self.entries.len()).map(|(_, allowed)| allowed)
+    }
+
+    fn answer_until(&self, customer: CustomerId, wanted: &str, end: usize) -> Option<(Ms, bool)> {
+        let mut latest: Option<(Ms, bool)> = None;
+        for (place, entry) in self.entries.iter().enumerate().take(end) {
+            match &entry.what {
+                What::Consent { key, allowed } if entry.customer == customer && key == wanted => {
+                    latest = Some((entry.accepted, *allowed));
+                }
+                What::Merge { guest } if entry.customer == customer => {
+                    let theirs = self.answer_until(*guest, wanted, place);
+                    let later = theirs.filter(|(at, _)| latest.is_none_or(|(own, _)| own < *at));
+                    latest = later.or(latest);
+                }
+                _ => {}
+            }
+        }
+        latest
     }
 
     /// Whether an address of a customer must not be used.
@@ -338,16 +361,34 @@ impl History {
         })
     }
 
-    /// Whether a property trigger passes over a customer because they matched from the start.
+    /// Whether a property trigger passes over a customer. After a merge it does when it passed
+    /// over either of the two.
     pub fn excluded(&self, customer: CustomerId, wanted: &str) -> bool {
+        self.excluded_until(customer, wanted, self.entries.len())
+    }
+
+    fn excluded_until(&self, customer: CustomerId, wanted: &str, end: usize) -> bool {
         let mut excluded = false;
-        for (_, entry) in self.of(customer) {
+        for (place, entry) in self.entries.iter().enumerate().take(end) {
+            if entry.customer != customer {
+                continue;
+            }
             match &entry.what {
                 What::Exclude { outreach } if outreach == wanted => excluded = true,
                 What::Readmit { outreach } if outreach == wanted => excluded = false,
+                What::Merge { guest } => excluded |= self.excluded_until(*guest, wanted, place),
                 _ => {}
             }
         }
         excluded
+    }
+
+    /// When the goal of an outreach was reached.
+    pub fn conversions(&self, customer: CustomerId, wanted: &str) -> Vec<Ms> {
+        let times = self.of(customer).filter_map(|(_, entry)| match &entry.what {
+            What::Convert { outreach, at } if outreach == wanted => Some(*at),
+            _ => None,
+        });
+        times.collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use engine::ids::CustomerId;
 use engine::outreach::content::OutreachType;
-use engine::outreach::definition::{CancelEvent, Definition, Frequency, Span, Trigger};
+use engine::outreach::definition::{CancelEvent, Condition, Definition, Frequency, Span, Trigger};
 use engine::project::Status;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::scene::{Scene, kind};
 use super::verdict::{Outcome, Skip, Verdict};
 use super::{Model, ReceiptKind, event_name};
 
-/// A claim as a merge compares it: its place, its outreach, its key, whether it waits.
+/// A claim as a merge compares it: its place, its outreach, its key, whether it can be withdrawn.
 type Claim = (usize, String, Option<String>, bool);
 
 /// Why an outreach is asked.
@@ -50,21 +50,34 @@ impl Model {
         now: Ms,
         event: &Event,
     ) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
         let timeout = Ms::from(self.settings.session_timeout_minutes) * 60_000;
         let last = self.history.last_seen(customer);
+        let mut events = Vec::new();
         if !event.historical && last.is_none_or(|last| event.at - last >= timeout) {
-            let session = Event {
+            events.push(Event {
                 name: event_name("sessionStarted"),
                 at: event.at,
                 properties: json!({}),
                 historical: false,
                 source: Source::Session,
-            };
-            verdicts.extend(self.happen(customer, now, &session));
+            });
         }
-        verdicts.extend(self.happen(customer, now, event));
+        events.push(event.clone());
+        let mut verdicts = self.happen(customer, now, events);
+        if !event.historical && !self.is_late(event, now) {
+            for index in self.in_order() {
+                let line = self.outreaches.get(index);
+                let condition = line.and_then(|line| line.property_trigger());
+                if condition.is_some_and(|(condition, _)| asks_of_events(condition)) {
+                    verdicts.extend(self.judge_property(index, customer, now));
+                }
+            }
+        }
         verdicts
+    }
+
+    fn is_late(&self, event: &Event, now: Ms) -> bool {
+        event.at < now - Ms::from(self.settings.late_after_hours) * 3_600_000
     }
 
     /// Something came back; it counts as an event of the customer.
@@ -77,11 +90,21 @@ impl Model {
         at: Ms,
     ) -> Vec<Verdict> {
         let sent = self.history.grants_of(customer).filter(|(_, grant)| {
-            grant.outreach == outreach && grant.state == GrantState::Standing && grant.due_at <= now
+            let shown = matches!(grant.state, GrantState::Standing | GrantState::Expired);
+            grant.outreach == outreach && shown && grant.due_at <= now
         });
         let Some((place, grant)) = sent.last() else {
             return Vec::new();
         };
+        if kind == ReceiptKind::Displayed && self.history.was_seen(place) {
+            // A second tab, or a second opening: seen once is seen.
+            return Vec::new();
+        }
+        if kind.step().is_none() && grant.outreach_type().is_in_app() {
+            // What is shown in the browser does not bounce.
+            return Vec::new();
+        }
+        let expired = grant.state == GrantState::Expired;
         let outreach_type = grant.outreach_type();
         let topic = match &grant.definition.content {
             engine::outreach::content::Content::Email { topic, .. } => topic.clone(),
@@ -89,8 +112,14 @@ impl Model {
         };
         let what = What::Receipt { outreach: outreach.to_owned(), grant: place, kind, at };
         self.history.push(customer, now, what);
+        self.note("seen after it expired", expired);
+        if expired && let Some(grant) = self.history.grants.get_mut(place) {
+            // A browser that was offline: the claim is used up after all.
+            grant.state = GrantState::Standing;
+        }
         let channel = outreach_type.name();
         let name = match kind {
+            ReceiptKind::Displayed if outreach_type == OutreachType::Email => "email.opened",
             ReceiptKind::Displayed => "outreach.displayed",
             ReceiptKind::Clicked => "outreach.clicked",
             ReceiptKind::Dismissed => "outreach.dismissed",
@@ -120,15 +149,66 @@ impl Model {
             historical: false,
             source: Source::Delivery(outreach.to_owned()),
         };
-        self.happen(customer, now, &event)
+        self.happen(customer, now, vec![event])
     }
 
-    /// An event is written down first; then it withdraws, then it triggers.
-    fn happen(&mut self, customer: CustomerId, now: Ms, event: &Event) -> Vec<Verdict> {
-        let place = self.history.push(customer, now, What::Event(event.clone()));
-        let mut verdicts = self.withdraw(customer, now, event);
-        let late = Ms::from(self.settings.late_after_hours) * 3_600_000;
-        if event.historical || event.at < now - late {
+    /// What happens at one moment is written down first; then it withdraws, then it reaches goals,
+    /// then it triggers.
+    fn happen(&mut self, customer: CustomerId, now: Ms, events: Vec<Event>) -> Vec<Verdict> {
+        let mut places = Vec::new();
+        for event in &events {
+            places.push(self.history.push(customer, now, What::Event(event.clone())));
+        }
+        let mut verdicts = Vec::new();
+        for event in &events {
+            verdicts.extend(self.withdraw(customer, now, event));
+        }
+        for event in &events {
+            self.reach_goals(customer, now, event);
+        }
+        for (event, place) in events.iter().zip(places) {
+            verdicts.extend(self.trigger(customer, now, event, place));
+        }
+        verdicts
+    }
+
+    /// Goals that follow a delivery within their time; imported events reach them too.
+    fn reach_goals(&mut self, customer: CustomerId, now: Ms, event: &Event) {
+        for index in self.in_order() {
+            let Some(line) = self.outreaches.get(index) else { continue };
+            let Some(goal) =
+                line.published.as_ref().and_then(|definition| definition.goal.as_ref())
+            else {
+                continue;
+            };
+            if event_name(&goal.event) != event.name {
+                continue;
+            }
+            let scene = self.scene(customer, now);
+            let in_time = self.history.grants_of(customer).any(|(_, grant)| {
+                let end = clock::span_after(grant.due_at, goal.within, &scene.zone);
+                let sent = grant.outreach == line.id && grant.state == GrantState::Standing;
+                sent && grant.due_at < event.at && event.at <= end
+            });
+            let reached = in_time && scene.event_meets(event, goal.conditions.as_ref());
+            self.note("goal reached", reached);
+            if reached {
+                let outreach = line.id.clone();
+                self.history.push(customer, now, What::Convert { outreach, at: event.at });
+            }
+        }
+    }
+
+    /// Each outreach that waits for this event is judged.
+    fn trigger(
+        &mut self,
+        customer: CustomerId,
+        now: Ms,
+        event: &Event,
+        place: usize,
+    ) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        if event.historical || self.is_late(event, now) {
             return verdicts;
         }
         for index in self.in_order() {
@@ -175,6 +255,10 @@ impl Model {
             self.note("cancel event", cancels);
             if cancels {
                 verdicts.extend(self.cancel(place, customer, now, Skip::CancelledByEvent));
+                if matches!(grant.definition.trigger, Trigger::UserProperty { .. }) {
+                    // The property still holds; the next write must not bring it back.
+                    self.history.push(customer, now, What::Exclude { outreach: grant.outreach });
+                }
             }
         }
         verdicts
@@ -225,21 +309,36 @@ impl Model {
         self.note("trigger user_property", matches);
         let outreach = line.id.clone();
         let excluded = self.history.excluded(customer, &outreach);
+        self.readmit(customer, now);
         if !matches {
-            if excluded {
-                self.history.push(customer, now, What::Readmit { outreach });
-            }
             return None;
         }
-        let granted = self
-            .history
-            .grants_of(customer)
-            .any(|(_, grant)| grant.outreach == outreach && grant.in_force());
         self.note("property trigger excluded", excluded);
-        if excluded || granted {
+        if excluded || self.holds_claim(customer, &outreach) {
             return None;
         }
         self.decide(index, customer, now, Occasion::default())
+    }
+
+    fn holds_claim(&self, customer: CustomerId, outreach: &str) -> bool {
+        let mut grants = self.history.grants_of(customer);
+        grants.any(|(_, grant)| grant.outreach == outreach && grant.in_force())
+    }
+
+    /// Whoever was passed over comes into question again when the property stops holding. Nobody
+    /// looks while a claim is held.
+    pub(super) fn readmit(&mut self, customer: CustomerId, now: Ms) {
+        for index in self.in_order() {
+            let Some(line) = self.outreaches.get(index) else { continue };
+            let Some((condition, _)) = line.property_trigger() else { continue };
+            let outreach = line.id.clone();
+            let passed_over = line.is_judged()
+                && self.history.excluded(customer, &outreach)
+                && !self.holds_claim(customer, &outreach);
+            if passed_over && !self.scene(customer, now).admits(Some(condition)) {
+                self.history.push(customer, now, What::Readmit { outreach });
+            }
+        }
     }
 
     /// A property trigger begins: those who already match are due, or passed over.
@@ -249,7 +348,8 @@ impl Model {
             let Some(line) = self.outreaches.get(index) else { break };
             let Some((condition, include_current)) = line.property_trigger() else { break };
             let outreach = line.id.clone();
-            if !include_current && self.scene(customer, now).admits(Some(condition)) {
+            let claimed = self.holds_claim(customer, &outreach);
+            if !include_current && !claimed && self.scene(customer, now).admits(Some(condition)) {
                 self.history.push(customer, now, What::Exclude { outreach });
                 continue;
             }
@@ -261,10 +361,14 @@ impl Model {
     /// One snapshot of those who match, and each of them is asked once.
     pub(super) fn launch_one_off(&mut self, index: usize, now: Ms) -> Vec<Verdict> {
         let Some(line) = self.outreaches.get_mut(index) else { return Vec::new() };
-        let Some(definition) = line.published.clone() else { return Vec::new() };
-        if line.status != Status::Live || !matches!(definition.trigger, Trigger::OneOff { .. }) {
+        let definition = line.latest.clone();
+        let one_off = matches!(definition.trigger, Trigger::OneOff { .. });
+        if !one_off || line.launches > 0 || line.status == Status::Ended {
             return Vec::new();
         }
+        line.published = Some(definition.clone());
+        line.status = Status::Live;
+        line.live_since = Some(now);
         line.launches += 1;
         let launch = Some(line.launches);
         let id = line.id.clone();
@@ -321,6 +425,7 @@ impl Model {
                 self.note(&format!("sends by {}", kind(&definition.content)), true);
                 self.note("send is held by the hour", due_at != wanted);
                 self.note("send waits for a delay", delay.is_some());
+                let waiting = due_at > now;
                 let life = life_of(&definition, self.settings.in_app_expiry_days);
                 self.history.grants.push(Grant {
                     outreach: outreach.clone(),
@@ -331,10 +436,10 @@ impl Model {
                     triggered_at: occasion.at.unwrap_or(now),
                     due_at,
                     expires_at: life.map(|life| clock::span_after(wanted, life, &zone)),
-                    state: if delay.is_some() { GrantState::Waiting } else { GrantState::Standing },
+                    state: if waiting { GrantState::Waiting } else { GrantState::Standing },
                     definition,
                 });
-                Outcome::Send { due_at, waiting: delay.is_some() }
+                Outcome::Send { due_at, waiting }
             }
         };
         Some(Verdict { outreach, customer, at: now, outcome })
@@ -349,7 +454,8 @@ impl Model {
         grants
             .map(|(place, grant)| {
                 let waits = grant.state == GrantState::Waiting;
-                (place, grant.outreach.clone(), grant.key.clone(), waits)
+                let unseen = grant.outreach_type().is_in_app() && !self.history.was_seen(place);
+                (place, grant.outreach.clone(), grant.key.clone(), waits || unseen)
             })
             .collect()
     }
@@ -361,6 +467,19 @@ fn answered(outreach_type: OutreachType) -> &'static str {
         OutreachType::Tour => "tour.completed",
         OutreachType::Checklist => "checklist.completed",
         _ => "outreach.answered",
+    }
+}
+
+/// Whether a condition asks for something that events change without a write.
+fn asks_of_events(condition: &Condition) -> bool {
+    match condition {
+        Condition::All { conditions }
+        | Condition::Any { conditions }
+        | Condition::None { conditions } => conditions.iter().any(asks_of_events),
+        Condition::Attribute { attribute, .. } => {
+            ["first_seen", "last_seen", "session_count"].contains(&attribute.as_str())
+        }
+        _ => false,
     }
 }
 

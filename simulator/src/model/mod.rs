@@ -9,33 +9,16 @@
 //! shown), rate limits (a matter of the host), retries and failures of channels. A message on a
 //! channel outside the browser counts as handed over at the moment it is due.
 //!
-//! # Where the contract leaves room
+//! Where the contract leaves room, it does as `docs/decisions/008-what-the-contract-leaves-open.md`
+//! says. Besides:
 //!
-//! Choices of this model; whoever decides otherwise changes them here and in the engine alike.
-//!
-//! - `first_seen` is the earliest event or write that is not historical; `last_seen` the latest
-//!   tracked event that is not historical. Receipts and writes are not activity.
 //! - A text test compares texts (`"4.20"` is not `4.2`), a number test numbers (`"4.20"` is).
 //! - A no to the channel or to the topic is a no, whichever was said later.
-//! - An identify with both names merges, writes and is judged once. A guest merges only once.
-//! - Of two equal claims at a merge the waiting one is withdrawn, the guest's when both wait.
-//! - Any event withdraws, a historical or late one too, when it happened not before the trigger.
-//!   It withdraws first and triggers afterwards. Only a delay can be withdrawn, not a hold.
+//! - A guest merges only once.
 //! - Events from before going live leave no trace. Going live again moves that moment.
-//! - At the trigger of a delayed outreach all gates are asked but the hours of the day; at its end
-//!   all but schedule and frequency, and an outreach that is not live then withdraws.
-//! - What is judged again does not count itself: not for caps, not as `sent`, and its triggering
-//!   event is still the one that `exclude_trigger` leaves out.
-//! - A cap speaks only of outreaches that it counts. Skipping quiet hours refuse also when a hold
-//!   would end inside of them. Quiet hours and windows are stretches between two instants, so the
-//!   hour that comes twice belongs to them as a whole when they end after it began.
-//! - A message expires a span after it was wanted (not after a hold): in the browser unless it was
-//!   seen, elsewhere only when it is held for longer.
-//! - Converted means that the goal's event came after the moment the message was due.
-//! - A click does not imply a display; each receipt is an event `outreach.displayed`, `.clicked`,
+//! - Each receipt is an event `outreach.displayed` (of a mail: `email.opened`), `.clicked`,
 //!   `.dismissed`, `.answered`, or `survey.answered`, `tour.completed`, `checklist.completed`, with
-//!   the property `outreach`.
-//! - Timers at the moment of an input come before it.
+//!   the property `outreach`. What providers say of mail is no event here.
 //!
 //! In reading order: [`history`] the list · [`scene`] the conditions · [`gates`] the gates ·
 //! `judging` what triggers · `timers` what the clock does.
@@ -245,13 +228,27 @@ impl Model {
             return verdicts;
         };
         let Some(line) = self.outreaches.get_mut(place) else { return verdicts };
-        let begins = matches!(status, Status::Live | Status::Shadow) && line.status != status;
-        if matches!(status, Status::Live | Status::Shadow) {
+        let one_off = matches!(line.latest.trigger, Trigger::OneOff { .. });
+        let refused = match status {
+            _ if line.status == Status::Ended => true,
+            // A one-off is launched; only then can it be paused and resumed.
+            Status::Live => one_off && line.launches == 0,
+            Status::Paused => line.published.is_none(),
+            Status::Draft => true,
+            Status::Shadow | Status::Ended => false,
+        };
+        if refused {
+            return verdicts;
+        }
+        let publishes = matches!(status, Status::Live | Status::Shadow);
+        if publishes {
             line.published = Some(line.latest.clone());
         }
-        line.status = status;
-        if begins {
+        if publishes && line.status != status {
             line.live_since = Some(now);
+        }
+        line.status = status;
+        if publishes {
             verdicts.extend(self.go_live(place, now));
         }
         verdicts
@@ -271,6 +268,9 @@ impl Model {
     pub fn accept(&mut self, now: Ms, input: Input) -> Vec<Verdict> {
         let mut verdicts = self.advance(now);
         verdicts.extend(self.take_in(now, input));
+        for customer in self.history.customers() {
+            self.readmit(customer, now);
+        }
         verdicts
     }
 
@@ -312,6 +312,7 @@ impl Model {
                 let Some(customer) = self.meet(&names, Some(&message_id)) else {
                     return Vec::new();
                 };
+                self.learn(customer, &names);
                 let at = at.min(now);
                 let name = event_name(&name);
                 let event = Event { name, at, properties, historical, source: Source::Tracked };
@@ -321,6 +322,7 @@ impl Model {
                 let Some(customer) = self.meet(&names, Some(&message_id)) else {
                     return Vec::new();
                 };
+                self.learn(customer, &names);
                 let mut verdicts = self.merge(customer, &names, now);
                 let changes = written(&changes);
                 self.history.push(customer, now, What::Write { changes, historical });
@@ -355,14 +357,18 @@ impl Model {
         {
             return None;
         }
-        if let Some(user) = &names.user_id {
-            self.history.users.insert(customer, user.clone());
-        }
         Some(customer)
     }
 
-    /// A guest turns out to be this user. Where both hold the same claim and one of the two
-    /// messages still waits, that one is withdrawn: nobody gets it twice.
+    fn learn(&mut self, customer: CustomerId, names: &Names) {
+        if let Some(user) = &names.user_id {
+            self.history.users.insert(customer, user.clone());
+        }
+    }
+
+    /// A guest turns out to be this user. Where both hold the same claim and the customer has not
+    /// seen one of the two messages, that one is withdrawn: nobody gets it twice. What the guest
+    /// was becomes the user's like a write, and is judged like one.
     fn merge(&mut self, user: CustomerId, names: &Names, now: Ms) -> Vec<Verdict> {
         let (Some(_), Some(anonymous)) = (&names.user_id, &names.anonymous_id) else {
             return Vec::new();
@@ -371,17 +377,18 @@ impl Model {
         if self.history.merged_into(guest).is_some() {
             return Vec::new();
         }
+        let known = self.history.entries.iter().any(|entry| entry.customer == guest);
         let theirs = self.open_claims(guest);
         let own = self.open_claims(user);
         let mut withdrawn = Vec::new();
-        for (guests, outreach, key, guests_waits) in &theirs {
-            for (users, other, other_key, users_waits) in &own {
+        for (guests, outreach, key, guests_open) in &theirs {
+            for (users, other, other_key, users_open) in &own {
                 if outreach != other || key != other_key {
                     continue;
                 }
-                if *guests_waits {
+                if *guests_open {
                     withdrawn.push(*guests);
-                } else if *users_waits {
+                } else if *users_open {
                     withdrawn.push(*users);
                 }
             }
@@ -390,6 +397,7 @@ impl Model {
         let mut verdicts = Vec::new();
         withdrawn.sort_unstable();
         withdrawn.dedup();
+        self.note("merge withdraws", !withdrawn.is_empty());
         for place in withdrawn {
             let grant = self.release(place);
             let outcome = Outcome::Cancelled(Skip::AlreadySent);
@@ -400,7 +408,16 @@ impl Model {
                 outcome,
             }));
         }
+        if known {
+            verdicts.extend(self.judge_properties(user, now));
+        }
         verdicts
+    }
+
+    /// The version of an outreach that is in force.
+    pub(crate) fn published(&self, outreach: &str) -> Option<&Definition> {
+        let line = self.outreaches.iter().find(|line| line.id == outreach)?;
+        line.published.as_ref()
     }
 
     /// Outreaches in the order in which they are judged at one moment.

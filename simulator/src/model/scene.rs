@@ -1,12 +1,12 @@
 //! The tree of conditions, asked of one customer at one moment.
 
 use engine::ids::{CustomerId, hash};
-use engine::outreach::definition::{Condition, EventTest, OutreachStep, Window};
+use engine::outreach::definition::{Condition, Definition, EventTest, OutreachStep, Window};
 use jiff::tz::TimeZone;
 
 use super::clock::{self, Ms};
 use super::compare;
-use super::history::{Event, GrantState};
+use super::history::Event;
 use super::values;
 use super::{Model, event_name};
 
@@ -32,6 +32,12 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// When the schedule of an outreach begins, for this customer.
+    pub fn start(&self, definition: &Definition) -> Option<Ms> {
+        let start = definition.schedule.start.as_deref()?;
+        clock::read(start, &self.zone).map(|when| when.start(&self.zone))
+    }
+
     /// No filter means everyone.
     pub fn admits(&self, filter: Option<&Condition>) -> bool {
         match filter {
@@ -170,34 +176,12 @@ impl<'a> Scene<'a> {
                     .map(|(_, grant)| grant.at)
                     .collect()
             }
-            OutreachStep::Converted => self.conversions(outreach),
+            OutreachStep::Converted => history.conversions(self.customer, outreach),
             OutreachStep::Displayed
             | OutreachStep::Clicked
             | OutreachStep::Answered
             | OutreachStep::Dismissed => history.receipts(self.customer, outreach, was),
         }
-    }
-
-    /// The goal's events that followed a delivery within the goal's time.
-    fn conversions(&self, outreach: &str) -> Vec<Ms> {
-        let mut times = Vec::new();
-        for (_, grant) in self.model.history.grants_of(self.customer) {
-            let Some(goal) = &grant.definition.goal else { continue };
-            if grant.outreach != outreach || grant.state != GrantState::Standing {
-                continue;
-            }
-            let end = clock::span_after(grant.due_at, goal.within, &self.zone);
-            for (_, event) in self.model.history.events(self.customer) {
-                if event.name == event_name(&goal.event)
-                    && grant.due_at < event.at
-                    && event.at <= end
-                    && self.event_meets(event, goal.conditions.as_ref())
-                {
-                    times.push(event.at);
-                }
-            }
-        }
-        times
     }
 
     fn in_segment(&self, segment: &str) -> bool {

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::clock::{self, Ms};
 use super::gates::{Question, Stage};
-use super::history::{Grant, GrantState, What};
+use super::history::{Grant, GrantState};
 use super::scene::Scene;
 use super::values;
 use super::verdict::{Outcome, Verdict};
@@ -25,6 +25,8 @@ use super::{Line, Model};
 struct Task {
     at: Ms,
     customer: CustomerId,
+    /// What expires is first, then what ends, then what turns.
+    turn: u8,
     /// The outreach's place in the order of judging.
     rank: usize,
     what: Chore,
@@ -39,7 +41,9 @@ enum Chore {
     /// A property condition turns true.
     Turn { outreach: usize },
     /// A property condition stops holding for somebody who was passed over.
-    Readmit { outreach: usize },
+    Readmit,
+    /// The schedule of a property trigger begins.
+    Start { outreach: usize },
 }
 
 impl Model {
@@ -63,6 +67,7 @@ impl Model {
                 return verdicts;
             };
             verdicts.extend(self.perform(&task));
+            self.readmit(task.customer, task.at);
             done.insert(task);
         }
     }
@@ -73,15 +78,16 @@ impl Model {
             Chore::Expire { grant } => {
                 self.note("expired", true);
                 let outreach = self.release(grant)?;
+                let expired = self.history.grants.get_mut(grant)?;
+                if expired.outreach_type().is_in_app() {
+                    expired.state = GrantState::Expired;
+                }
                 Some(Verdict { outreach, customer, at, outcome: Outcome::Expired })
             }
             Chore::End { grant } => self.end_delay(grant, customer, at),
             Chore::Turn { outreach } => self.judge_property(outreach, customer, at),
-            Chore::Readmit { outreach } => {
-                let outreach = self.outreaches.get(outreach)?.id.clone();
-                self.history.push(customer, at, What::Readmit { outreach });
-                None
-            }
+            Chore::Readmit => None,
+            Chore::Start { outreach } => self.judge_property(outreach, customer, at),
         }
     }
 
@@ -93,36 +99,33 @@ impl Model {
             let customer = self.history.merged_into(grant.customer).unwrap_or(grant.customer);
             let line = self.outreaches.iter().position(|line| line.id == grant.outreach);
             let rank = order.iter().position(|index| Some(*index) == line).unwrap_or(0);
-            let (at, what) = match (grant.state, self.expiry(place, grant)) {
-                (GrantState::Waiting, _) => (grant.due_at, Chore::End { grant: place }),
-                (GrantState::Standing, Some(at)) => (at, Chore::Expire { grant: place }),
-                (GrantState::Standing, None) | (GrantState::Released, _) => continue,
+            let (end, expire) = (Chore::End { grant: place }, Chore::Expire { grant: place });
+            let (at, turn, what) = match (grant.state, grant.expires_at) {
+                (GrantState::Waiting, Some(at)) if at <= grant.due_at => (at, 0, expire),
+                (GrantState::Waiting, _) => (grant.due_at, 1, end),
+                (GrantState::Standing, Some(at)) if self.is_unseen(place, grant) => (at, 0, expire),
+                (GrantState::Standing | GrantState::Expired | GrantState::Released, _) => continue,
             };
             if at <= now {
-                tasks.push(Task { at: at.max(self.clock), customer, rank, what });
+                tasks.push(Task { at: at.max(self.clock), customer, turn, rank, what });
             }
         }
         tasks
     }
 
-    /// When a message expires unseen. Outside the browser it is handed over when it is due, so it
-    /// can only be held for too long.
-    fn expiry(&self, place: usize, grant: &Grant) -> Option<Ms> {
-        let expires_at = grant.expires_at?;
-        if !grant.outreach_type().is_in_app() {
-            return (grant.due_at > expires_at).then_some(expires_at);
-        }
-        (!self.history.was_seen(place)).then_some(expires_at)
+    /// Outside the browser a message is handed over when it is due, and can no longer expire.
+    fn is_unseen(&self, place: usize, grant: &Grant) -> bool {
+        grant.outreach_type().is_in_app() && !self.history.was_seen(place)
     }
 
-    /// The delay is over: most gates are asked again.
+    /// The delay or the hold is over: most gates are asked again.
     fn end_delay(&mut self, place: usize, customer: CustomerId, now: Ms) -> Option<Verdict> {
         let grant = self.history.grants.get(place)?.clone();
         let status = self.outreaches.iter().find(|line| line.id == grant.outreach)?.status;
         let audience = match &grant.definition.trigger {
             Trigger::Event { recheck_audience, .. }
             | Trigger::UserProperty { recheck_audience, .. } => *recheck_audience,
-            Trigger::OneOff { .. } => true,
+            Trigger::OneOff { .. } => false,
         };
         let question = Question {
             outreach: &grant.outreach,
@@ -144,7 +147,7 @@ impl Model {
             Ok(due_at) => due_at,
         };
         let grant = self.history.grants.get_mut(place)?;
-        grant.state = GrantState::Standing;
+        grant.state = if due_at > now { GrantState::Waiting } else { GrantState::Standing };
         grant.due_at = due_at;
         let outreach = grant.outreach.clone();
         Some(Verdict { outreach, customer, at: now, outcome: Outcome::Due { due_at } })
@@ -161,16 +164,24 @@ impl Model {
             }
             for customer in self.history.customers() {
                 let scene = self.scene(customer, from);
+                let start = line.published.as_ref().and_then(|definition| scene.start(definition));
+                if let Some(at) = start.filter(|at| from < *at && *at <= to) {
+                    tasks.push(Task {
+                        at,
+                        customer,
+                        turn: 2,
+                        rank,
+                        what: Chore::Start { outreach: index },
+                    });
+                }
                 for at in self.moments(customer, condition, from, to) {
                     let holds = |at: Ms| Scene { now: at, ..scene.clone() }.admits(Some(condition));
                     let what = match (holds(at - 1), holds(at)) {
                         (false, true) => Chore::Turn { outreach: index },
-                        (true, false) if self.passes_over(line, customer) => {
-                            Chore::Readmit { outreach: index }
-                        }
+                        (true, false) if self.passes_over(line, customer) => Chore::Readmit,
                         (true, false) | (false, false) | (true, true) => continue,
                     };
-                    tasks.push(Task { at, customer, rank, what });
+                    tasks.push(Task { at, customer, turn: 2, rank, what });
                 }
             }
         }

@@ -77,6 +77,10 @@ fn window_opens(windows: &[SendWindow], zone: &TimeZone, at: Ms) -> Option<Ms> {
 
 /// From one time of a day to the next other time, which may lie on the day after.
 fn between(day: Date, from: &str, to: &str, zone: &TimeZone) -> Option<(Ms, Ms)> {
+    if to == "24:00" {
+        let start = clock::instant(day.to_datetime(clock::read_time(from)?), zone);
+        return Some((start, clock::day_end(day, zone)));
+    }
     let (from, to) = (clock::read_time(from)?, clock::read_time(to)?);
     let last = if from < to { day } else { day.tomorrow().ok()? };
     let start = clock::instant(day.to_datetime(from), zone);

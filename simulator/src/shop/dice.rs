@@ -11,7 +11,7 @@ impl Dice {
     }
 
     /// 64 bits.
-    pub fn roll(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,19 +24,19 @@ impl Dice {
         if end == 0 {
             return 0;
         }
-        usize::try_from(self.roll() % end as u64).unwrap_or(0)
+        usize::try_from(self.bits() % end as u64).unwrap_or(0)
     }
 
     /// From `low` to `high`, both included.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = u64::try_from(high - low).unwrap_or(0) + 1;
-        low + i64::try_from(self.roll() % span).unwrap_or(0)
+        low + i64::try_from(self.bits() % span).unwrap_or(0)
     }
 
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
-        let unit = (self.roll() >> 11) as f64 / 9_007_199_254_740_992.0;
+        let unit = (self.bits() >> 11) as f64 / 9_007_199_254_740_992.0;
         unit < probability
     }
 

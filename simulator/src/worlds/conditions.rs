@@ -19,6 +19,8 @@ pub struct Topic {
     pub segments: u64,
     /// Whether `this` means something here.
     pub this: bool,
+    /// A plain world: most messages are for everybody, so that claims, consent and merges meet.
+    pub plain: bool,
 }
 
 /// Where a condition stands.
@@ -38,6 +40,32 @@ const DEPTH: u32 = 3;
 /// A condition, perhaps a group.
 pub fn condition(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
     at_depth(dice, topic, place, 1)
+}
+
+/// A condition that asks something, as a property trigger must.
+pub fn asking(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
+    loop {
+        let condition = condition(dice, topic, place);
+        if asks(&condition) {
+            return condition;
+        }
+    }
+}
+
+fn asks(condition: &Condition) -> bool {
+    match condition {
+        Condition::All { conditions }
+        | Condition::Any { conditions }
+        | Condition::None { conditions } => conditions.iter().any(asks),
+        Condition::Muted { .. } => false,
+        Condition::Attribute { .. }
+        | Condition::CustomAttribute { .. }
+        | Condition::Property { .. }
+        | Condition::Event { .. }
+        | Condition::Outreach { .. }
+        | Condition::Segment { .. }
+        | Condition::RandomBucket { .. } => true,
+    }
 }
 
 fn at_depth(dice: &mut Dice, topic: &Topic, place: Place, depth: u32) -> Condition {
@@ -78,8 +106,8 @@ fn property(dice: &mut Dice, topic: &Topic) -> Condition {
 
 fn attribute(dice: &mut Dice, topic: &Topic, place: Place) -> Condition {
     let (mut attribute, test) = key_and_test(dice, topic);
-    if place == Place::Audience && dice.chance(15) {
-        // Computed ones; a property trigger is not asked when only they change.
+    if place != Place::Where && dice.chance(20) {
+        // Computed ones.
         attribute = match &test {
             Test::IsTrue | Test::IsFalse => "is_guest".to_owned(),
             Test::Equals { .. } | Test::AtLeast { .. } | Test::LessThan { .. } => {
@@ -280,6 +308,7 @@ fn outreach(dice: &mut Dice, topic: &Topic) -> Condition {
             OutreachStep::Clicked,
             OutreachStep::Answered,
             OutreachStep::Dismissed,
+            OutreachStep::Converted,
             OutreachStep::Converted,
         ]),
         window: window(dice, topic.base),

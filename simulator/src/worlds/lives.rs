@@ -1,6 +1,6 @@
 //! Random lives: what one to three customers do, and what the clock and the team do meanwhile.
 
-use engine::outreach::definition::Trigger;
+use engine::outreach::definition::{Definition, Trigger};
 use engine::project::Status;
 use serde_json::{Map, Value as Json, json};
 
@@ -15,8 +15,22 @@ use crate::model::{Input, Names, ReceiptKind};
 /// How far the clock jumps at most: a good month, so that a month's edge can be met.
 const LEAP: Ms = 40 * 86_400_000;
 
-/// The names of the people of a world. A browser belongs to one of them.
+/// The names of the people of a world. A browser belongs to one of them; each has three.
 const PEOPLE: [(&str, &str); 3] = [("anna", "browser-a"), ("ben", "browser-b"), ("cleo", "tab-c")];
+
+/// What comes back from deliveries.
+const SAID: [ReceiptKind; 10] = [
+    ReceiptKind::Displayed,
+    ReceiptKind::Displayed,
+    ReceiptKind::Displayed,
+    ReceiptKind::Clicked,
+    ReceiptKind::Clicked,
+    ReceiptKind::Answered,
+    ReceiptKind::Dismissed,
+    ReceiptKind::Bounced,
+    ReceiptKind::Complained,
+    ReceiptKind::Unsubscribed,
+];
 
 /// Somebody who lives a random life.
 pub(super) struct Life<'a> {
@@ -32,9 +46,20 @@ pub(super) struct Life<'a> {
     people: u64,
     /// Moments from which a distance is measured again.
     anchors: Vec<Ms>,
+    /// Who was here last without a name, by both names.
+    guest: Option<Names>,
+    /// When schedules begin and end.
+    edges: Vec<Ms>,
     /// Everything that was sent in, to be sent again.
     inputs: Vec<Input>,
     messages: u64,
+}
+
+fn edges(definition: &Definition) -> impl Iterator<Item = Ms> {
+    let schedule = &definition.schedule;
+    let written = [&schedule.start, &schedule.stop].into_iter().flatten();
+    let zone = jiff::tz::TimeZone::UTC;
+    written.filter_map(move |text| Some(clock::read(text, &zone)?.start(&zone)))
 }
 
 impl<'a> Life<'a> {
@@ -53,6 +78,8 @@ impl<'a> Life<'a> {
             now: topic.base,
             people,
             anchors: vec![topic.base],
+            guest: None,
+            edges: outreaches.iter().flat_map(|(_, definition)| edges(definition)).collect(),
             inputs: Vec::new(),
             messages: 0,
         }
@@ -104,10 +131,15 @@ impl<'a> Life<'a> {
             self.now += self.dice.one(&[0, 1, 900, 20_000, 400_000, 5_000_000]);
             return;
         }
-        let anchor = self.dice.one(&self.anchors);
-        let span = self.dice.one(pools::SPANS);
-        let zone = pools::zone(self.dice);
-        let edge = clock::span_after(anchor, span, &zone) + pools::jitter(self.dice);
+        let edge = if !self.edges.is_empty() && self.dice.chance(10) {
+            self.dice.one(&self.edges)
+        } else {
+            let anchor = self.dice.one(&self.anchors);
+            let span = self.dice.one(pools::SPANS);
+            let zone = pools::zone(self.dice);
+            clock::span_after(anchor, span, &zone)
+        };
+        let edge = edge + pools::jitter(self.dice);
         if self.now <= edge && edge <= self.now + LEAP {
             self.now = edge;
         }
@@ -119,13 +151,24 @@ impl<'a> Life<'a> {
     }
 
     fn names(&mut self, both: bool) -> Names {
+        if both && self.dice.chance(20) && self.guest.is_some() {
+            // Somebody who was just here without a name gives it.
+            return self.guest.take().unwrap_or_default();
+        }
         let place = usize::try_from(self.dice.below(self.people)).unwrap_or(0);
         let (user, browser) = PEOPLE.get(place).copied().unwrap_or(("anna", "browser-a"));
         let user_id = Some(user.to_owned());
-        let anonymous_id = Some(browser.to_owned());
+        let anonymous_id = Some(match self.dice.below(3) {
+            0 => format!("{browser}-at-work"),
+            1 => format!("{browser}-on-the-phone"),
+            _ => browser.to_owned(),
+        });
         match self.dice.below(10) {
-            0 if both => Names { user_id, anonymous_id },
-            1..=3 => Names { user_id: None, anonymous_id },
+            0 | 1 if both => Names { user_id, anonymous_id },
+            2..=5 => {
+                self.guest = Some(Names { user_id, anonymous_id: anonymous_id.clone() });
+                Names { user_id: None, anonymous_id }
+            }
             _ => Names { user_id, anonymous_id: None },
         }
     }
@@ -228,23 +271,16 @@ impl<'a> Life<'a> {
     }
 
     fn receipt(&mut self) {
-        let place = self.dice.below(self.outreaches.len() as u64);
+        let (outreach, definition) = self.dice.one(self.outreaches);
+        // What is shown in the browser rarely bounces.
+        let in_app = definition.content.outreach_type().is_in_app();
+        let kinds = if in_app && self.dice.chance(98) { 7 } else { 10 };
+        let kinds = SAID.get(..kinds).unwrap_or(&SAID);
         let input = Input::Receipt {
             names: self.names(false),
             message_id: self.message_id(),
-            outreach: outreach_id(place),
-            kind: self.dice.one(&[
-                ReceiptKind::Displayed,
-                ReceiptKind::Displayed,
-                ReceiptKind::Displayed,
-                ReceiptKind::Clicked,
-                ReceiptKind::Clicked,
-                ReceiptKind::Answered,
-                ReceiptKind::Dismissed,
-                ReceiptKind::Bounced,
-                ReceiptKind::Complained,
-                ReceiptKind::Unsubscribed,
-            ]),
+            outreach,
+            kind: self.dice.one(kinds),
             at: self.now - self.dice.one(&[0, 0, 0, 1, 1_500]),
         };
         self.send(input);
@@ -253,7 +289,11 @@ impl<'a> Life<'a> {
     fn consent(&mut self) {
         let input = Input::Consent {
             names: self.names(false),
-            channel: self.dice.one(&["email", "email", "sms", "push", "whatsapp"]).to_owned(),
+            channel: if self.topic.plain {
+                "email".to_owned()
+            } else {
+                self.dice.one(&["email", "email", "sms", "push", "whatsapp"]).to_owned()
+            },
             topic: self.dice.one(pools::TOPICS).to_owned(),
             allowed: self.dice.chance(60),
         };
@@ -290,27 +330,28 @@ impl<'a> Life<'a> {
     }
 
     fn launch(&mut self) {
-        for (id, definition) in self.outreaches {
-            if matches!(definition.trigger, Trigger::OneOff { .. }) {
-                self.push(Act::Launch { id: id.clone() });
-                return;
-            }
-        }
-        self.push(Act::Advance);
+        let one_off =
+            |(_, definition): &&Outreach| matches!(definition.trigger, Trigger::OneOff { .. });
+        let fits: Vec<Outreach> = self.outreaches.iter().filter(one_off).cloned().collect();
+        let fits = if fits.is_empty() { self.outreaches } else { &fits };
+        let (id, _) = self.dice.one(fits);
+        self.push(Act::Launch { id });
     }
 
-    /// Another audience, in force from the next time somebody publishes.
+    /// Another version, in force from the next time somebody publishes: often only the audience
+    /// or the frequency is another one, now and then everything.
     fn edit(&mut self) {
         let (id, definition) = self.dice.one(self.outreaches);
-        let plain = matches!(&definition.trigger, Trigger::Event { delay: None, .. });
-        if !plain {
-            return;
-        }
         let other = outreaches::definition(self.dice, self.topic, 0);
-        if matches!(other.trigger, Trigger::Event { .. }) {
-            let audience = other.audience;
-            let definition = engine::outreach::definition::Definition { audience, ..definition };
-            self.push(Act::Save { id, definition: Box::new(definition) });
+        let definition = match (&definition.trigger, &other.trigger) {
+            (Trigger::Event { .. }, Trigger::Event { .. }) if self.dice.chance(60) => {
+                Definition { audience: other.audience, frequency: other.frequency, ..definition }
+            }
+            _ => other,
+        };
+        self.push(Act::Save { id: id.clone(), definition: Box::new(definition) });
+        if self.dice.chance(60) {
+            self.push(Act::SetStatus { id, status: Status::Live });
         }
     }
 }

@@ -82,8 +82,13 @@ pub fn world(seed: u64) -> World {
     let start = start.map_or(0, |when| when.start(&TimeZone::UTC));
     let ahead = dice.below(30 * 3_600_000);
     let base = start + Ms::try_from(ahead).unwrap_or(0);
-    let mut topic =
-        Topic { base, outreaches: dice.below(4) + 1, segments: dice.below(3), this: false };
+    let mut topic = Topic {
+        base,
+        outreaches: dice.below(4) + 1,
+        segments: dice.below(3),
+        this: false,
+        plain: dice.chance(30),
+    };
     let settings = settings(dice);
     let mut segments = Vec::new();
     for place in 0..topic.segments {

@@ -16,24 +16,25 @@ pub fn definition(dice: &mut Dice, topic: &Topic, place: u64) -> Definition {
     let topic = &Topic { this: true, ..topic.clone() };
     let trigger = trigger(dice, topic);
     let one_off = matches!(trigger, Trigger::OneOff { .. });
-    let filter = dice.chance(55).then(|| conditions::condition(dice, topic, Place::Audience));
-    let content = content(dice, one_off);
-    let goal = dice.chance(30).then(|| Goal {
+    let filtered = if topic.plain { 10 } else { 55 };
+    let filter = dice.chance(filtered).then(|| conditions::condition(dice, topic, Place::Audience));
+    let content = content(dice, one_off, topic.plain);
+    let goal = dice.chance(45).then(|| Goal {
         event: dice.one(&["order", "login"]).to_owned(),
         conditions: filter_where(dice, topic, 25),
         within: span(dice),
     });
     Definition {
         name: format!("Outreach {}", place + 1),
-        frequency: frequency(dice, &trigger),
+        frequency: frequency(dice, &trigger, topic.plain),
         trigger,
         audience: if one_off { Audience::OneOff { filter } } else { Audience::Dynamic { filter } },
-        schedule: schedule(dice, topic),
+        schedule: if topic.plain { Schedule::default() } else { schedule(dice, topic) },
         pages: Vec::new(),
         guardrails: guardrails(dice),
         goal,
         tags: pools::TAGS.iter().filter(|_| dice.chance(40)).map(|tag| (*tag).to_owned()).collect(),
-        expires_after: dice.chance(15).then(|| span(dice)),
+        expires_after: dice.chance(if topic.plain { 40 } else { 15 }).then(|| span(dice)),
         content,
     }
 }
@@ -72,7 +73,7 @@ fn trigger(dice: &mut Dice, topic: &Topic) -> Trigger {
             recheck_audience,
         },
         7 | 8 => Trigger::UserProperty {
-            condition: conditions::condition(dice, topic, Place::Trigger),
+            condition: conditions::asking(dice, topic, Place::Trigger),
             include_current: dice.chance(50),
             delay,
             cancel_on,
@@ -82,12 +83,14 @@ fn trigger(dice: &mut Dice, topic: &Topic) -> Trigger {
     }
 }
 
-fn frequency(dice: &mut Dice, trigger: &Trigger) -> Frequency {
+fn frequency(dice: &mut Dice, trigger: &Trigger, plain: bool) -> Frequency {
     if !matches!(trigger, Trigger::Event { .. }) {
         return Frequency::Once;
     }
     let interval = short_span(dice);
-    match dice.below(7) {
+    // A plain world is about claims of which there is only one.
+    let of_kind = if plain { dice.one(&[0, 1, 3, 3]) } else { dice.below(7) };
+    match of_kind {
         0 => Frequency::Once,
         1 | 2 => Frequency::EveryTime,
         3 => Frequency::OncePerKey { property: dice.one(&["order", "cart.code"]).to_owned() },
@@ -98,16 +101,11 @@ fn frequency(dice: &mut Dice, trigger: &Trigger) -> Frequency {
 }
 
 fn schedule(dice: &mut Dice, topic: &Topic) -> Schedule {
-    let moment = |dice: &mut Dice, percent: u64| {
-        dice.chance(percent).then(|| clock::write(pools::near(dice, topic.base)))
-    };
-    let start = moment(dice, 7);
-    let stop = moment(dice, 7);
-    match (start, stop) {
-        // A schedule that stops before it starts does not compile.
-        (Some(start), Some(stop)) if stop <= start => Schedule { start: Some(start), stop: None },
-        (start, stop) => Schedule { start, stop },
-    }
+    let start = dice.chance(7).then(|| pools::near(dice, topic.base));
+    let stop = dice.chance(7).then(|| pools::near(dice, topic.base));
+    // A schedule that stops before it starts does not compile.
+    let stop = stop.filter(|stop| start.is_none_or(|start| start < *stop));
+    Schedule { start: start.map(clock::write), stop: stop.map(clock::write) }
 }
 
 fn guardrails(dice: &mut Dice) -> Guardrails {
@@ -154,14 +152,17 @@ fn send_window(dice: &mut Dice) -> SendWindow {
         1 => vec![dice.one(&days)],
         _ => days.to_vec(),
     };
-    let (from, to) = dice.one(&[("09:00", "17:00"), ("02:30", "12:00"), ("18:00", "01:00")]);
+    let (from, to) =
+        dice.one(&[("09:00", "17:00"), ("02:30", "12:00"), ("18:00", "24:00"), ("00:00", "01:00")]);
     SendWindow { days, from: from.to_owned(), to: to.to_owned() }
 }
 
-fn content(dice: &mut Dice, one_off: bool) -> Content {
+fn content(dice: &mut Dice, one_off: bool, plain: bool) -> Content {
     let text = "Hello".to_owned();
     let body = vec![Block::Paragraph { text: text.clone() }];
-    match dice.below(if one_off { 8 } else { 11 }) {
+    // A plain world has mail and messages.
+    let of_type = if plain { dice.one(&[0, 7]) } else { dice.below(if one_off { 8 } else { 11 }) };
+    match of_type {
         0..=2 => Content::Email {
             subject: text.clone(),
             preheader: String::new(),

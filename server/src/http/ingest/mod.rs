@@ -22,6 +22,8 @@ pub(crate) use shapes::BrowserFaults;
 
 use axum::Json as JsonBody;
 use axum::http::HeaderMap;
+use engine::fact::Names;
+use engine::ids::CustomerId;
 use host::command::{Accepted, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -97,7 +99,7 @@ async fn single(kind: CallType, incoming: Incoming) -> Result<JsonBody<Answer>, 
     };
     let envelope = Envelope { received, sent: None, context: None, historical: false };
     let command = call::read_call(kind, &call, "", envelope)?;
-    prove(&caller, &command, &headers)?;
+    prove(&app, &caller, &command, &headers)?;
     let answer = submit(&app, &caller, vec![(0, command)], Vec::new(), String::new()).await?;
     // One call and it was refused by the engine: the same as a call that cannot be read.
     if let Some(refused) = answer.errors.first() {
@@ -130,7 +132,8 @@ async fn batch(incoming: Incoming) -> Result<JsonBody<Answer>, ApiError> {
     let mut errors = Vec::new();
     for (index, item) in whole.batch.iter().enumerate() {
         let command = read_item(index, item.get(), envelope);
-        match command.and_then(|command| prove(&caller, &command, &headers).map(|()| command)) {
+        match command.and_then(|command| prove(&app, &caller, &command, &headers).map(|()| command))
+        {
             Ok(command) => commands.push((index, command)),
             Err(error) => errors.push(ItemError::new(index, error)),
         }
@@ -174,16 +177,45 @@ pub(crate) fn url_pairs(query: &str) -> Vec<(String, String)> {
     url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
-fn prove(caller: &Caller, command: &Command, headers: &HeaderMap) -> Result<(), ApiError> {
+fn prove(
+    app: &App,
+    caller: &Caller,
+    command: &Command,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
     let names = match command {
         Command::Track(track) => &track.names,
         Command::Identify { names, .. } | Command::Alias { names, .. } => names,
         _ => return Ok(()),
     };
-    match caller.kind {
-        KeyKind::Public => auth::prove_identity(caller, names, headers),
-        KeyKind::Secret | KeyKind::Admin => Ok(()),
+    match (caller.kind, command) {
+        (KeyKind::Public, Command::Alias { previous, names, .. })
+            if joins_users(app, caller, previous, names) =>
+        {
+            Err(ApiError::new(
+                Code::KeyNotAllowed,
+                "previousId is a user who is known already; joining two users takes a secret key",
+            ))
+        }
+        (KeyKind::Public, _) => auth::prove_identity(caller, names, headers),
+        (KeyKind::Secret | KeyKind::Admin, _) => Ok(()),
     }
+}
+
+/// Whether an alias would make one known user part of another. It cannot be undone, so whoever has
+/// read the key in a web page may not do it.
+fn joins_users(app: &App, caller: &Caller, previous: &Names, names: &Names) -> bool {
+    let project = caller.project;
+    let user = |names: &Names| {
+        let id = CustomerId::of_user(project, names.user_id.as_ref()?);
+        app.resolve_id(project, id)
+    };
+    let guest = || {
+        let name = previous.anonymous_id.as_ref().or(previous.user_id.as_ref())?;
+        app.resolve_id(project, CustomerId::of_guest(project, name))
+    };
+    let before = user(previous).or_else(guest);
+    before.is_some_and(|before| user(names) != Some(before) && !app.is_guest(project, before))
 }
 
 /// Hand the readable items to the engine and say what became of each.

@@ -77,9 +77,9 @@ fn quiet_hours_hold_until_they_are_over() {
     let mut story = mail(json!({ "guardrails": { "quiet_hours": quiet } }));
     let mut order = |at: &str| story.track(at, "anna", "order", json!({}));
     assert_eq!(order("2026-06-02T21:59:59.999Z"), ["o: send"]);
-    assert_eq!(order("2026-06-02T22:00:00Z"), ["o: send at 2026-06-03T08:00:00Z"]);
-    assert_eq!(order("2026-06-03T07:59:59.999Z"), ["o: send at 2026-06-03T08:00:00Z"]);
-    assert_eq!(order("2026-06-03T08:00:00Z"), ["o: send"]);
+    assert_eq!(order("2026-06-02T22:00:00Z"), ["o: waits at 2026-06-03T08:00:00Z"]);
+    assert_eq!(order("2026-06-03T07:59:59.999Z"), ["o: waits at 2026-06-03T08:00:00Z"]);
+    assert_eq!(order("2026-06-03T08:00:00Z"), ["o: due", "o: due", "o: send"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn quiet_hours_are_the_customers_own() {
     let mut story = mail(json!({ "guardrails": { "quiet_hours": quiet } }));
     story.identify("2026-06-02T10:00:00Z", "anna", json!({ "timezone": "Europe/Berlin" }));
     let said = story.track("2026-06-02T20:00:00Z", "anna", "order", json!({}));
-    assert_eq!(said, ["o: send at 2026-06-03T06:00:00Z"]);
+    assert_eq!(said, ["o: waits at 2026-06-03T06:00:00Z"]);
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn send_windows_hold_until_the_next_one_opens() {
     let window = json!({ "days": ["monday", "friday"], "from": "09:00", "to": "17:00" });
     let mut story = mail(json!({ "guardrails": { "send_windows": [window] } }));
     let mut order = |at: &str| story.track(at, "anna", "order", json!({}));
-    assert_eq!(order("2026-06-05T08:00:00Z"), ["o: send at 2026-06-05T09:00:00Z"]);
-    assert_eq!(order("2026-06-05T16:59:59.999Z"), ["o: send"]);
-    assert_eq!(order("2026-06-05T17:00:00Z"), ["o: send at 2026-06-08T09:00:00Z"]);
+    assert_eq!(order("2026-06-05T08:00:00Z"), ["o: waits at 2026-06-05T09:00:00Z"]);
+    assert_eq!(order("2026-06-05T16:59:59.999Z"), ["o: due", "o: send"]);
+    assert_eq!(order("2026-06-05T17:00:00Z"), ["o: waits at 2026-06-08T09:00:00Z"]);
 }
 
 #[test]
