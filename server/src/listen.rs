@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_server::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_server::server::conn::auto::Builder;
+use hyper_server::server::graceful::GracefulShutdown;
+use hyper_server::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::limits;

@@ -233,8 +233,10 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Basic realm=\"tidings\", Bearer");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            // One header each: browsers read only one challenge per header.
+            for challenge in ["Basic realm=\"tidings\"", "Bearer"] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         response
     }

@@ -14,7 +14,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::{Router, routing};
 use engine::time::Timestamp;
 
-use self::message::Message;
+use self::message::{Kind, Message};
 use super::App;
 use super::auth;
 use super::error::{ApiError, Code};
@@ -40,10 +40,23 @@ pub(crate) fn routes(app: &App) -> Router<App> {
 }
 
 async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    match admit(&app, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let error = match admit(&app, request.headers()) {
+        Ok(()) => return next.run(request).await,
+        Err(error) => error,
+    };
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        return error.into_response();
     }
+    let (status, detail) = (error.code.status(), escape(&error.detail));
+    let body =
+        format!("<h1>The outbox is locked</h1><p>{detail}.</p><p><a href=\"/\">Back</a></p>");
+    let mut response = page::customer(status, "The outbox is locked", &body);
+    // With them the browser asks for the key.
+    for challenge in error.into_response().headers().get_all(header::WWW_AUTHENTICATE) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge.clone());
+    }
+    response
 }
 
 fn admit(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
@@ -52,8 +65,8 @@ fn admit(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let key = auth::from_header(headers);
     if key.as_deref().is_none_or(str::is_empty) {
-        let detail = "the outbox shows whole messages; from another machine it takes the admin key \
-                      (the secret one of the first start) as user name, without a password";
+        let detail = "The outbox shows whole messages. From another machine it takes the admin \
+                      key (the secret one of the first start) as user name, without a password";
         return Err(ApiError::new(Code::MissingKey, detail));
     }
     match auth::find_caller(app, key.as_deref())?.kind {
@@ -190,6 +203,9 @@ async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Respon
         (Some(_), _) => format!(
             "<iframe class=\"mail\" title=\"The mail\" sandbox src=\"/outbox/{file}.html\"></iframe>"
         ),
+        (None, Some(text)) if message.kind == Kind::Webhook => {
+            format!("<pre class=\"wrap\">{}</pre>", escape(text))
+        }
         (None, Some(text)) => format!("<div class=\"bubble\">{}</div>", escape(text)),
         (None, None) => String::new(),
     };
@@ -198,11 +214,11 @@ async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Respon
          <h1>{}</h1><dl class=\"facts\">{facts}</dl>{look}\
          <details{}><summary>The message as it is</summary><pre class=\"wrap\">{}</pre></details>\
          </article>",
-        escape(&message.about),
+        escape(&message.title()),
         if look.is_empty() { " open" } else { "" },
         escape(&text)
     );
-    Ok(page::team(&app, Place::Outbox, &message.about, &body))
+    Ok(page::team(&app, Place::Outbox, &message.title(), &body))
 }
 
 #[cfg(test)]

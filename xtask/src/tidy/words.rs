@@ -19,9 +19,6 @@ const BANNED: &[(&str, &str)] = &[
     ("manager", "what it does"),
 ];
 
-/// Names that are not ours to choose.
-const FOREIGN: &[&str] = &["hyper_util"];
-
 /// Faults: identifiers and file names with a banned word.
 pub(crate) fn check(files: &[Source]) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -39,9 +36,6 @@ pub(crate) fn check(files: &[Source]) -> Vec<Fault> {
 }
 
 fn fault(place: &str, name: &str) -> Option<Fault> {
-    if FOREIGN.contains(&name) {
-        return None;
-    }
     let words = words_of(name);
     let (banned, instead) =
         BANNED.iter().find(|(banned, _)| words.iter().any(|word| word == banned))?;

@@ -142,7 +142,7 @@ fn curl(operation: &Json, path: &str, example: &Json, base: &str) -> String {
 
 /// JSON as a person would write it: who before what, and on one line what fits there.
 fn pretty(json: &Json, indent: &str) -> String {
-    const LINE: usize = 56;
+    const LINE: usize = 40;
     const FIRST: &[&str] =
         &["type", "previousId", "userId", "anonymousId", "groupId", "event", "name"];
     let inner = format!("{indent}  ");

@@ -15,7 +15,7 @@ use crate::http::error::PROBLEM;
 
 /// What every call may say.
 #[derive(ToSchema)]
-pub(super) struct Envelope {
+pub(super) struct AnyCall {
     /// The user, by your own id. This or `anonymousId` is needed.
     #[serde(rename = "userId")]
     user_id: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Envelope {
 #[derive(ToSchema)]
 pub(super) struct IdentifyCall {
     #[serde(flatten)]
-    envelope: Envelope,
+    call: AnyCall,
     /// Attributes. Nested objects are written with dots; `null` removes.
     #[schema(value_type = Option<Object>)]
     traits: Option<Map<String, Json>>,
@@ -54,7 +54,7 @@ pub(super) struct IdentifyCall {
 #[derive(ToSchema)]
 pub(super) struct TrackCall {
     #[serde(flatten)]
-    envelope: Envelope,
+    call: AnyCall,
     /// The name of the event, at most 200 characters.
     event: String,
     /// What varies about it.
@@ -66,7 +66,7 @@ pub(super) struct TrackCall {
 #[derive(ToSchema)]
 pub(super) struct ViewCall {
     #[serde(flatten)]
-    envelope: Envelope,
+    call: AnyCall,
     /// Its name.
     name: Option<String>,
     /// What kind of page or screen it is.
@@ -80,7 +80,7 @@ pub(super) struct ViewCall {
 #[derive(ToSchema)]
 pub(super) struct GroupCall {
     #[serde(flatten)]
-    envelope: Envelope,
+    call: AnyCall,
     /// Becomes `company_id`.
     #[serde(rename = "groupId")]
     group_id: Option<String>,

@@ -45,6 +45,16 @@ impl Kind {
 }
 
 impl Message {
+    /// What stands above it: a mail's subject; what has none is named by its receiver.
+    pub(super) fn title(&self) -> String {
+        match self.kind {
+            Kind::Email | Kind::Other => self.about.clone(),
+            Kind::Sms | Kind::Push | Kind::Webhook => {
+                format!("{} to {}", self.kind.name(), self.to)
+            }
+        }
+    }
+
     /// Read a file by its name and content.
     pub(super) fn read(file: &str, content: &str) -> Message {
         if file.ends_with(".eml") {
@@ -113,7 +123,7 @@ fn read_webhook(json: &Json) -> Message {
     Message {
         kind: Kind::Webhook,
         about: format!("{} {url}", text("method")),
-        facts: Vec::new(),
+        facts: vec![("To", format!("{} {url}", text("method")))],
         html: None,
         to: glance(
             url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default(),
