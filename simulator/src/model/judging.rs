@@ -1,6 +1,7 @@
 //! What triggers, what withdraws, and what is written down about it.
 
 use engine::ids::CustomerId;
+use engine::outreach::content::OutreachType;
 use engine::outreach::definition::{Frequency, Trigger};
 use engine::project::Status;
 use serde_json::json;
