@@ -130,12 +130,19 @@ fn is_same_claim(one: &Delivery, other: &Delivery) -> bool {
     (one.outreach, &one.key) == (other.outreach, &other.key)
 }
 
-/// When somebody took the claim of a delivery that is not theirs.
+/// When somebody took the claim of a delivery that is not theirs, and has let go of their own: a
+/// claim whose delivery is still known was compared with it already.
 fn claimed_at(whose: &Customer, delivery: &Delivery) -> Option<Timestamp> {
     let tally = whose.tallies.get(&delivery.outreach)?;
+    let is_known = |at: Timestamp| {
+        whose
+            .deliveries
+            .values()
+            .any(|known| (known.outreach, known.decided_at) == (delivery.outreach, at))
+    };
     match enact::once_key(&delivery.key) {
-        Some(key) => tally.keys.get(&key).copied(),
-        None => in_force(tally).last().copied(),
+        Some(key) => tally.keys.get(&key).copied().filter(|at| !is_known(*at)),
+        None => in_force(tally).iter().rev().copied().find(|at| !is_known(*at)),
     }
 }
 

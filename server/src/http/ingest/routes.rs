@@ -114,11 +114,17 @@ async fn group(call: Incoming) -> ApiResult<Json<Answer>> {
 }
 
 /// Say that two ids mean one customer.
+///
+/// A guest becomes part of a user. Joining two users who are both known cannot be undone, so it
+/// takes a secret key.
 #[utoipa::path(post, path = "/v1/alias", tag = "Send events",
     security(("write_key" = []), ("key" = []), ("query_key" = [])),
     request_body(content = AliasCall, example = json!({"previousId": "dev-7f3a", "userId": "mara"})),
     responses((status = 200, description = "It is stored. With a public key: what to show now",
-        body = Answer), Faults))]
+        body = Answer),
+        (status = 403, description = "previousId is a user who is known already, and the key is public",
+            body = crate::http::error::ProblemDetails, content_type = "application/problem+json"),
+        Faults))]
 async fn alias(call: Incoming) -> ApiResult<Json<Answer>> {
     super::single(CallType::Alias, call).await
 }
