@@ -59,6 +59,19 @@ async fn faults_are_named_with_their_place() {
     assert!(pointer.starts_with("/audience/filter"), "{checked}");
     let sound = server.post("/outreaches/check", mail("Bought")).await;
     assert_eq!(sound["problems"], json!([]));
+    let speaks = server
+        .post(
+            "/outreaches/check",
+            banner("Viewed", "{{ customer.plan }} {{ event.properties.total | default(0) }}"),
+        )
+        .await;
+    assert_eq!(
+        speaks["variables"],
+        json!([
+            { "path": "customer.plan", "has_fallback": false },
+            { "path": "event.properties.total", "has_fallback": true },
+        ])
+    );
 
     let new = json!({"id": "faulty", "definition": faulty});
     let made = server.api(Method::POST, "/outreaches", Some(new), StatusCode::CREATED).await;

@@ -52,11 +52,22 @@ pub(crate) struct NewOutreach {
     pub definition: serde_json::Value,
 }
 
-/// The faults of a definition; none when it could go live.
+/// The faults of a definition, none when it could go live; and what its templates speak of.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Checked {
     /// The faults, by place.
     pub problems: Vec<Problem>,
+    /// What its templates speak of; none while there are faults.
+    pub variables: Vec<TemplateVariable>,
+}
+
+/// Something that a template speaks of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateVariable {
+    /// Such as `customer.first_name` or `event.properties.total`.
+    pub path: String,
+    /// Whether every use says what stands there when it is missing.
+    pub has_fallback: bool,
 }
 
 /// What the copy is called.
@@ -127,7 +138,7 @@ async fn create(
     Ok((StatusCode::CREATED, save_new(&app, &caller, new.id, &wish, &definition).await?))
 }
 
-/// Check a definition. Nothing is saved.
+/// Check a definition, and list what its templates speak of. Nothing is saved.
 #[utoipa::path(post, path = "/outreaches/check", tag = "Outreaches", request_body = Definition,
     responses((status = 200, description = "The faults; none when it could go live", body = Checked)))]
 async fn check(app: App, Team(caller): Team, Text(text): Text) -> ApiResult<Json<Checked>> {
@@ -135,11 +146,20 @@ async fn check(app: App, Team(caller): Team, Text(text): Text) -> ApiResult<Json
         .map_err(|error| ApiError::new(Code::InvalidJson, error.to_string()))?;
     let project = app.project(caller.project)?;
     let no = OutreachNo(u32::MAX);
-    let problems = compile::read(&text)
-        .and_then(|definition| compile::compile(&project, no, "this", 1, &definition))
-        .err()
-        .unwrap_or_default();
-    Ok(Json(Checked { problems }))
+    let compiled = compile::read(&text)
+        .and_then(|definition| compile::compile(&project, no, "this", 1, &definition));
+    Ok(Json(match compiled {
+        Err(problems) => Checked { problems, variables: Vec::new() },
+        Ok(outreach) => Checked {
+            problems: Vec::new(),
+            variables: outreach
+                .content
+                .variables()
+                .into_iter()
+                .map(|one| TemplateVariable { path: one.path, has_fallback: one.has_fallback })
+                .collect(),
+        },
+    }))
 }
 
 /// Get an outreach with its latest version.
