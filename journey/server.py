@@ -96,11 +96,15 @@ allow_http = true
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.log.read_text()[-2000:]}")
+            # The port is taken before the data folder is opened; only an answer says that it serves.
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
+                link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                link.request("GET", "/readyz")
+                if link.getresponse().status == 200:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            time.sleep(0.02)
         raise RuntimeError("the server does not listen")
 
     def kill(self):
