@@ -4,6 +4,7 @@ use std::sync::mpsc::sync_channel;
 
 use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
+use engine::outreach::content::OutreachType;
 use engine::time::Timestamp;
 
 use crate::command::{Submission, SubmitError};
@@ -94,8 +95,22 @@ impl Host {
     /// Deliveries that are due on channels outside, each handed out once until its attempt comes
     /// back as a fact.
     pub fn due(&self, limit: usize) -> Vec<(ProjectNo, CustomerId, Delivery)> {
+        let mut due = Vec::new();
+        for channel in OutreachType::ALL {
+            due.extend(self.due_on(channel, limit.saturating_sub(due.len())));
+        }
+        due.sort_by_key(|(project, customer, one)| (one.due_at, *project, *customer, one.id));
+        due
+    }
+
+    /// As [`Host::due`], of one channel: whoever has no room for it leaves the rest here.
+    pub fn due_on(
+        &self,
+        channel: OutreachType,
+        limit: usize,
+    ) -> Vec<(ProjectNo, CustomerId, Delivery)> {
         let now = self.now();
-        let taken = lock(&self.shared.due).take(now, limit);
+        let taken = lock(&self.shared.due).take(channel, now, limit);
         let mut due = Vec::with_capacity(taken.len());
         for (at, project, customer, id) in taken {
             let home = self.shared.home(project, customer);
@@ -120,7 +135,7 @@ impl Host {
     /// Whoever took these will not attempt them after all.
     pub fn put_back(&self, project: ProjectNo, customer: CustomerId, delivery: &Delivery) {
         let entry = (delivery.due_at, project, customer, delivery.id);
-        lock(&self.shared.due).put_back(entry);
+        lock(&self.shared.due).put_back(delivery.outreach_type, entry);
     }
 
     /// Whoever took this found that it is not due any more. Should it have come due again meanwhile
@@ -131,6 +146,11 @@ impl Host {
 
     /// When [`Host::due`] will have something next.
     pub fn next_due(&self) -> Option<Timestamp> {
-        lock(&self.shared.due).next()
+        OutreachType::ALL.into_iter().filter_map(|channel| self.next_due_on(channel)).min()
+    }
+
+    /// When [`Host::due_on`] will have something next.
+    pub fn next_due_on(&self, channel: OutreachType) -> Option<Timestamp> {
+        lock(&self.shared.due).next(channel)
     }
 }

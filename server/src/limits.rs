@@ -32,8 +32,6 @@ pub const STREAM_PING: Duration = Duration::from_secs(20);
 pub const DRAIN: Duration = Duration::from_secs(20);
 /// Attempts under way at a time, per channel: enough to hide the receiver's latency.
 pub const ATTEMPTS_PER_CHANNEL: usize = 16;
-/// Due deliveries that the dispatcher looks at in one round.
-pub const DUE_BATCH: usize = 256;
 /// The head of a request, and an idle connection: longer than the usual load balancer keeps its
 /// own, or it would send a request into a connection that we are closing.
 pub const HEAD_TIME: Duration = Duration::from_secs(75);

@@ -22,11 +22,12 @@ use crate::limits;
 /// The loop's own state; everything of worth is with the host.
 struct Dispatcher {
     app: App,
-    /// One pool per channel, so that a slow mail server does not hold up webhooks.
+    /// One pool per channel, so that a slow mail server does not hold up webhooks. What finds no
+    /// place in its pool is not taken from the host.
     pools: HashMap<OutreachType, Arc<Semaphore>>,
     pace: Pace,
-    /// Taken from the host, waiting for a slot of their outreach.
-    deferred: BTreeMap<(Timestamp, DeliveryId), Task>,
+    /// Taken from the host, waiting for a slot of their outreach; per channel.
+    deferred: HashMap<OutreachType, BTreeMap<(Timestamp, DeliveryId), Task>>,
     running: JoinSet<()>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(app: App) {
         app,
         pools,
         pace: Pace::default(),
-        deferred: BTreeMap::new(),
+        deferred: HashMap::new(),
         running: JoinSet::new(),
     };
     dispatcher.work().await;
@@ -55,47 +56,56 @@ impl Dispatcher {
     async fn work(&mut self) {
         loop {
             let app = self.app.clone();
-            let wake = app.signals.due.notified();
             let now = app.now();
             while self.running.try_join_next().is_some() {}
-            self.start_deferred(now);
-            let room = limits::DUE_BATCH.saturating_sub(self.running.len());
             let mut taken = 0;
-            if room > 0 {
-                let due = app.host.due(room);
-                taken = due.len();
+            for channel in OutreachType::ALL {
+                self.start_deferred(channel, now);
+                let due = app.host.due_on(channel, self.room(channel));
+                taken += due.len();
                 for (project, customer, delivery) in due {
                     self.admit(Task { project, customer, delivery }, now);
                 }
             }
-            if taken > 0 && self.running.len() < limits::DUE_BATCH {
+            if taken > 0 {
                 // There may be more; but a stop is looked for between the rounds.
                 if app.is_stopping() {
                     return;
                 }
+                tokio::task::yield_now().await;
                 continue;
             }
             let timer = pause(self.next_moment(), now);
-            let full = self.running.len() >= limits::DUE_BATCH;
             tokio::select! {
-                () = wake, if !full => {}
-                () = sleep(timer), if !full => {}
+                () = app.signals.due.notified() => {}
+                () = sleep(timer) => {}
                 Some(_) = self.running.join_next() => {}
                 () = app.stopped() => return,
             }
         }
     }
 
-    fn next_moment(&self) -> Option<Timestamp> {
-        let slot = self.deferred.keys().next().map(|(at, _)| *at);
-        [self.app.host.next_due(), slot].into_iter().flatten().min()
+    /// How many more attempts may be under way on a channel.
+    fn room(&self, channel: OutreachType) -> usize {
+        self.pools.get(&channel).map_or(0, |pool| pool.available_permits())
     }
 
-    fn start_deferred(&mut self, now: Timestamp) {
-        while let Some(first) = self.deferred.first_entry() {
-            if first.key().0 > now || self.running.len() >= limits::DUE_BATCH {
+    /// When there is something to do again. A channel without room waits for an attempt to end.
+    fn next_moment(&self) -> Option<Timestamp> {
+        let with_room = OutreachType::ALL.into_iter().filter(|channel| self.room(*channel) > 0);
+        let moments = with_room.flat_map(|channel| {
+            let deferred = self.deferred.get(&channel).and_then(|line| line.keys().next());
+            [self.app.host.next_due_on(channel), deferred.map(|(at, _)| *at)]
+        });
+        moments.flatten().min()
+    }
+
+    fn start_deferred(&mut self, channel: OutreachType, now: Timestamp) {
+        while self.room(channel) > 0 {
+            let Some(line) = self.deferred.get_mut(&channel) else { return };
+            let Some(first) = line.first_entry().filter(|first| first.key().0 <= now) else {
                 return;
-            }
+            };
             let task = first.remove();
             self.start(task);
         }
@@ -111,21 +121,24 @@ impl Dispatcher {
         if let Some(limit) = outreach.and_then(|outreach| outreach.guardrails.rate_limit.as_ref()) {
             let slot = self.pace.slot((task.project, delivery.outreach), limit, now);
             if slot > now {
-                self.deferred.insert((slot, delivery.id), task);
+                let line = self.deferred.entry(delivery.outreach_type).or_default();
+                line.insert((slot, delivery.id), task);
                 return;
             }
         }
         self.start(task);
     }
 
+    /// Start it; whoever calls this has seen that there is room.
     fn start(&mut self, task: Task) {
         let pool = self.pools.get(&task.delivery.outreach_type).map(Arc::clone);
+        let Some(permit) = pool.and_then(|pool| pool.try_acquire_owned().ok()) else {
+            self.app.host.put_back(task.project, task.customer, &task.delivery);
+            return;
+        };
         let app = self.app.clone();
         self.running.spawn(async move {
-            let _permit = match pool {
-                Some(pool) => pool.acquire_owned().await.ok(),
-                None => None,
-            };
+            let _permit = permit;
             if app.is_stopping() {
                 return;
             }
