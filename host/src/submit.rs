@@ -135,7 +135,16 @@ impl Host {
     /// Whoever took these will not attempt them after all.
     pub fn put_back(&self, project: ProjectNo, customer: CustomerId, delivery: &Delivery) {
         let entry = (delivery.due_at, project, customer, delivery.id);
-        lock(&self.shared.due).put_back(delivery.outreach_type, entry);
+        self.put_back_entry(delivery.outreach_type, entry);
+    }
+
+    /// As [`Host::put_back`], for whoever did not keep the delivery itself.
+    pub fn put_back_entry(
+        &self,
+        channel: OutreachType,
+        entry: (Timestamp, ProjectNo, CustomerId, DeliveryId),
+    ) {
+        lock(&self.shared.due).put_back(channel, entry);
     }
 
     /// Whoever took this found that it is not due any more. Should it have come due again meanwhile

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::ids::DeliveryId;
+use engine::delivery::hand_over;
+use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::outreach::content::OutreachType;
+use engine::project::Status;
 use engine::time::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::attempt::{self, Task};
+use super::attempt::{self, Ended, Task};
 use super::pace::Pace;
 use crate::http::App;
 use crate::limits;
@@ -28,7 +30,19 @@ struct Dispatcher {
     pace: Pace,
     /// Taken from the host, waiting for a slot of their outreach; per channel.
     deferred: HashMap<OutreachType, BTreeMap<(Timestamp, DeliveryId), Task>>,
-    running: JoinSet<()>,
+    /// Taken from the host; their outreach is paused.
+    held: HashMap<(ProjectNo, OutreachNo), Vec<Held>>,
+    /// Each answers with its task when that turned out to be paused.
+    running: JoinSet<Option<Task>>,
+}
+
+/// What is needed to put a paused delivery back. A one-off to a million customers may be paused,
+/// so it is not the delivery itself.
+struct Held {
+    channel: OutreachType,
+    due_at: Timestamp,
+    customer: CustomerId,
+    delivery: DeliveryId,
 }
 
 /// Hand over what is due until the server stops; then wait for what is under way.
@@ -41,6 +55,7 @@ pub(crate) async fn run(app: App) {
         pools,
         pace: Pace::default(),
         deferred: HashMap::new(),
+        held: HashMap::new(),
         running: JoinSet::new(),
     };
     dispatcher.work().await;
@@ -57,7 +72,9 @@ impl Dispatcher {
         loop {
             let app = self.app.clone();
             let now = app.now();
-            while self.running.try_join_next().is_some() {}
+            while let Some(ended) = self.running.try_join_next() {
+                self.ended(ended.ok().flatten());
+            }
             let mut taken = 0;
             for channel in OutreachType::ALL {
                 self.start_deferred(channel, now);
@@ -78,8 +95,9 @@ impl Dispatcher {
             let timer = pause(self.next_moment(), now);
             tokio::select! {
                 () = app.signals.due.notified() => {}
+                () = app.signals.projects.notified() => self.review(app.now()),
                 () = sleep(timer) => {}
-                Some(_) = self.running.join_next() => {}
+                Some(ended) = self.running.join_next() => self.ended(ended.ok().flatten()),
                 () = app.stopped() => return,
             }
         }
@@ -107,12 +125,74 @@ impl Dispatcher {
                 return;
             };
             let task = first.remove();
-            self.start(task);
+            match self.status(&task) {
+                Some(status) if hand_over::stays(status) => self.hold(&task),
+                Some(_) | None => self.start(task),
+            }
         }
     }
 
-    /// Start it now, or put it by until its outreach has a slot.
+    /// Where the outreach of a delivery stands.
+    fn status(&self, task: &Task) -> Option<Status> {
+        let project = self.app.project(task.project).ok()?;
+        project.outreaches.get(&task.delivery.outreach).map(|line| line.status)
+    }
+
+    /// An attempt has ended. What was paused when it looked may have been resumed meanwhile.
+    fn ended(&mut self, paused: Option<Task>) {
+        let Some(task) = paused else { return };
+        if self.status(&task).is_some_and(hand_over::stays) {
+            self.hold(&task);
+        } else {
+            self.app.host.put_back(task.project, task.customer, &task.delivery);
+        }
+    }
+
+    fn hold(&mut self, task: &Task) {
+        let Task { project, customer, delivery } = task;
+        self.held.entry((*project, delivery.outreach)).or_default().push(Held {
+            channel: delivery.outreach_type,
+            due_at: delivery.due_at,
+            customer: *customer,
+            delivery: delivery.id,
+        });
+    }
+
+    /// A project has changed: give back what is no longer paused, and let what waits for a slot of
+    /// an outreach that is over be refused now.
+    fn review(&mut self, now: Timestamp) {
+        let app = self.app.clone();
+        let status = |project: ProjectNo, outreach: OutreachNo| {
+            app.project(project).ok()?.outreaches.get(&outreach).map(|line| line.status)
+        };
+        let resumed = self.held.extract_if(|(project, outreach), _| {
+            !status(*project, *outreach).is_some_and(hand_over::stays)
+        });
+        for ((project, _), held) in resumed {
+            for one in held {
+                let entry = (one.due_at, project, one.customer, one.delivery);
+                app.host.put_back_entry(one.channel, entry);
+            }
+        }
+        for line in self.deferred.values_mut() {
+            let over =
+                |task: &Task| status(task.project, task.delivery.outreach) == Some(Status::Ended);
+            let moments = std::mem::take(line).into_iter().map(|((slot, id), task)| {
+                let slot = if over(&task) { now } else { slot };
+                ((slot, id), task)
+            });
+            *line = moments.collect();
+        }
+    }
+
+    /// Start it now, or put it by until its outreach has a slot or is live again.
     fn admit(&mut self, task: Task, now: Timestamp) {
+        match self.status(&task) {
+            Some(status) if hand_over::stays(status) => return self.hold(&task),
+            // It is refused, which takes no slot.
+            Some(Status::Ended) => return self.start(task),
+            Some(_) | None => {}
+        }
         let Task { project, delivery, .. } = &task;
         let project = self.app.project(*project).ok();
         let outreach = project
@@ -140,13 +220,16 @@ impl Dispatcher {
         self.running.spawn(async move {
             let _permit = permit;
             if app.is_stopping() {
-                return;
+                return None;
             }
             let (trying, trial) = (app.clone(), task.clone());
             let ended = tokio::spawn(async move { attempt::run(&trying, &trial).await }).await;
-            if ended.is_err() {
-                attempt::broken(&app, &task).await;
+            match ended {
+                Ok(Ended::Paused) => return Some(task),
+                Ok(Ended::Done) => {}
+                Err(_) => attempt::broken(&app, &task).await,
             }
+            None
         });
     }
 }
