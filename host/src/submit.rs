@@ -1,6 +1,8 @@
 //! The doors through which the rest of the process comes in: submit, wait, and ask how it goes.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
@@ -45,6 +47,14 @@ impl Host {
         self.wait_for(Job::Idle);
     }
 
+    /// Wait until all is durable that somebody who has just read may have seen, for so long at
+    /// most. False: some of it is not.
+    pub fn wait_durable(&self, patience: Duration) -> bool {
+        let judged = self.shared.judged.load(Ordering::Acquire);
+        let appended = self.shared.last_record.load(Ordering::Acquire) + 1;
+        self.shared.durable.wait_at_most(judged.max(appended), patience)
+    }
+
     /// Write a checkpoint and wait for it.
     pub fn checkpoint(&self) {
         self.wait_for(Job::Checkpoint);
@@ -70,7 +80,7 @@ impl Host {
 
     /// Whether the disk was full at the latest attempt to write.
     pub fn is_disk_full(&self) -> bool {
-        self.shared.full.load(std::sync::atomic::Ordering::Acquire)
+        self.shared.full.load(Ordering::Acquire)
     }
 
     fn stop_reason(&self) -> String {
