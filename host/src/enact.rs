@@ -70,9 +70,11 @@ impl Enactor {
         now: Timestamp,
     ) -> Result<Enacted, Failure> {
         let position = self.appender.end();
+        self.shared.judged.store(position + 1, Ordering::Release);
         let judged = catch_unwind(AssertUnwindSafe(|| self.judge(project, &facts, position, now)));
         let Ok((rulings, left)) = judged else {
             self.restore(project, facts.iter().map(|(id, _)| *id))?;
+            self.shared.judged.store(0, Ordering::Release);
             return Err(Failure::Impossible("the judgement failed on it".to_owned()));
         };
         let mut records = Vec::with_capacity(facts.len());
@@ -82,6 +84,7 @@ impl Enactor {
         let entry = Entry::of(records);
         if let Err(failure) = self.append(&entry, partition_of(&entry)) {
             self.restore(project, entry.customers().iter().map(|record| record.customer))?;
+            self.shared.judged.store(0, Ordering::Release);
             return Err(failure);
         }
         let decisions = self.follow_up(&entry, &left, position)?;

@@ -239,12 +239,13 @@ pub(crate) fn find_waiting(shared: &Shared) -> Waiting {
                 if delivery.state == DeliveryState::Attempting {
                     waiting.attempts.push((*key, interrupted(delivery)));
                 }
-                if let Some(at) = due_at(delivery) {
+                let due_at = due_at(delivery);
+                if due_at.is_some() {
                     due.note(DueChange {
                         project: key.0,
                         customer: key.1,
                         delivery: delivery.id,
-                        due_at: Some(at),
+                        due_at,
                         attempted: false,
                     });
                 }

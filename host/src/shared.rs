@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use engine::customer::Customer;
 use engine::ids::{CustomerId, PARTITIONS, ProjectNo};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) latest: AtomicI64,
     /// Where the latest record lies, durable or not.
     pub(crate) last_record: AtomicU64,
+    /// Behind the beginning of the record that is being judged: customers may show it already.
+    pub(crate) judged: AtomicU64,
     pub(crate) partitions: Vec<RwLock<Partition>>,
     pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
     /// All changes of all projects with their positions, for "as it was then".
@@ -68,6 +71,21 @@ impl Durable {
         self.moved.notify_all();
     }
 
+    /// As [`Durable::wait`], for so long at most.
+    pub(crate) fn wait_at_most(&self, position: u64, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let mut durable = lock(&self.position);
+        while *durable < position {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.gone.load(Ordering::Acquire) {
+                return false;
+            }
+            let waited = self.moved.wait_timeout(durable, left);
+            durable = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Wait until everything before `position` is durable; false when it never will be.
     pub(crate) fn wait(&self, position: u64) -> bool {
         let mut durable = lock(&self.position);
@@ -96,6 +114,7 @@ impl Shared {
             clock: parts.clock,
             latest: AtomicI64::new(0),
             last_record: AtomicU64::new(0),
+            judged: AtomicU64::new(0),
             partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
             projects: RwLock::default(),
             changes: RwLock::default(),

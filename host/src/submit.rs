@@ -1,9 +1,12 @@
 //! The doors through which the rest of the process comes in: submit, wait, and ask how it goes.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
+use engine::outreach::content::OutreachType;
 use engine::time::Timestamp;
 
 use crate::command::{Submission, SubmitError};
@@ -44,6 +47,14 @@ impl Host {
         self.wait_for(Job::Idle);
     }
 
+    /// Wait until all is durable that somebody who has just read may have seen, for so long at
+    /// most. False: some of it is not.
+    pub fn wait_durable(&self, patience: Duration) -> bool {
+        let judged = self.shared.judged.load(Ordering::Acquire);
+        let appended = self.shared.last_record.load(Ordering::Acquire) + 1;
+        self.shared.durable.wait_at_most(judged.max(appended), patience)
+    }
+
     /// Write a checkpoint and wait for it.
     pub fn checkpoint(&self) {
         self.wait_for(Job::Checkpoint);
@@ -69,7 +80,7 @@ impl Host {
 
     /// Whether the disk was full at the latest attempt to write.
     pub fn is_disk_full(&self) -> bool {
-        self.shared.full.load(std::sync::atomic::Ordering::Acquire)
+        self.shared.full.load(Ordering::Acquire)
     }
 
     fn stop_reason(&self) -> String {
@@ -94,8 +105,22 @@ impl Host {
     /// Deliveries that are due on channels outside, each handed out once until its attempt comes
     /// back as a fact.
     pub fn due(&self, limit: usize) -> Vec<(ProjectNo, CustomerId, Delivery)> {
+        let mut due = Vec::new();
+        for channel in OutreachType::ALL {
+            due.extend(self.due_on(channel, limit.saturating_sub(due.len())));
+        }
+        due.sort_by_key(|(project, customer, one)| (one.due_at, *project, *customer, one.id));
+        due
+    }
+
+    /// As [`Host::due`], of one channel: whoever has no room for it leaves the rest here.
+    pub fn due_on(
+        &self,
+        channel: OutreachType,
+        limit: usize,
+    ) -> Vec<(ProjectNo, CustomerId, Delivery)> {
         let now = self.now();
-        let taken = lock(&self.shared.due).take(now, limit);
+        let taken = lock(&self.shared.due).take(channel, now, limit);
         let mut due = Vec::with_capacity(taken.len());
         for (at, project, customer, id) in taken {
             let home = self.shared.home(project, customer);
@@ -120,7 +145,16 @@ impl Host {
     /// Whoever took these will not attempt them after all.
     pub fn put_back(&self, project: ProjectNo, customer: CustomerId, delivery: &Delivery) {
         let entry = (delivery.due_at, project, customer, delivery.id);
-        lock(&self.shared.due).put_back(entry);
+        self.put_back_entry(delivery.outreach_type, entry);
+    }
+
+    /// As [`Host::put_back`], for whoever did not keep the delivery itself.
+    pub fn put_back_entry(
+        &self,
+        channel: OutreachType,
+        entry: (Timestamp, ProjectNo, CustomerId, DeliveryId),
+    ) {
+        lock(&self.shared.due).put_back(channel, entry);
     }
 
     /// Whoever took this found that it is not due any more. Should it have come due again meanwhile
@@ -131,6 +165,11 @@ impl Host {
 
     /// When [`Host::due`] will have something next.
     pub fn next_due(&self) -> Option<Timestamp> {
-        lock(&self.shared.due).next()
+        OutreachType::ALL.into_iter().filter_map(|channel| self.next_due_on(channel)).min()
+    }
+
+    /// When [`Host::due_on`] will have something next.
+    pub fn next_due_on(&self, channel: OutreachType) -> Option<Timestamp> {
+        lock(&self.shared.due).next(channel)
     }
 }

@@ -10,6 +10,9 @@ pub const BATCH_BYTES: usize = 500 * 1024;
 pub const BATCH_ITEMS: usize = 2_500;
 /// Any body of the REST API: definitions with an email of half a megabyte fit twice.
 pub const BODY_BYTES: usize = 1024 * 1024;
+/// How long an inbox waits for what it shows to be durable. A sync takes milliseconds; with a full
+/// disk an inbox that may be forgotten in a crash is better than none.
+pub const DURABLE_WAIT: Duration = Duration::from_secs(2);
 /// Levels of nesting: real data has a handful, and recursion must end somewhere.
 pub const JSON_DEPTH: usize = 64;
 /// A client's own id; also the longest key that the store sees from outside.
@@ -32,8 +35,6 @@ pub const STREAM_PING: Duration = Duration::from_secs(20);
 pub const DRAIN: Duration = Duration::from_secs(20);
 /// Attempts under way at a time, per channel: enough to hide the receiver's latency.
 pub const ATTEMPTS_PER_CHANNEL: usize = 16;
-/// Due deliveries that the dispatcher looks at in one round.
-pub const DUE_BATCH: usize = 256;
 /// The head of a request, and an idle connection: longer than the usual load balancer keeps its
 /// own, or it would send a request into a connection that we are closing.
 pub const HEAD_TIME: Duration = Duration::from_secs(75);

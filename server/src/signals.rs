@@ -20,6 +20,8 @@ type Key = (ProjectNo, CustomerId);
 pub(crate) struct Signals {
     /// Something is due, or the time of something due has changed.
     pub(crate) due: Notify,
+    /// A project has changed; its outreaches may stand elsewhere.
+    pub(crate) projects: Notify,
     tail: broadcast::Sender<Published>,
     inboxes: Mutex<HashMap<Key, Vec<Weak<Notify>>>>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn new() -> Signals {
         let (tail, _) = broadcast::channel(TAIL);
-        Signals { due: Notify::new(), tail, inboxes: Mutex::default() }
+        Signals { due: Notify::new(), projects: Notify::new(), tail, inboxes: Mutex::default() }
     }
 
     /// Called by the host, from its own thread; never blocks for long.
@@ -35,7 +37,10 @@ impl Signals {
         match published {
             Published::DeliveryDue => self.due.notify_one(),
             Published::InboxChanged { project, customer } => self.wake((*project, *customer)),
-            Published::ProjectChanged { project } => self.wake_project(*project),
+            Published::ProjectChanged { project } => {
+                self.projects.notify_one();
+                self.wake_project(*project);
+            }
             Published::DeliveryChanged { .. }
             | Published::EventAccepted { .. }
             | Published::DecisionMade { .. }

@@ -1,5 +1,5 @@
-//! The last look before a delivery leaves: may the customer still be reached, and what does the
-//! content say to them now?
+//! The last look before a delivery leaves: is its outreach still in force, may the customer still
+//! be reached, and what does the content say to them now?
 //!
 //! Content is rendered here and not when it was decided: the freshest attributes, and no rendered
 //! copies in memory while a delivery waits.
@@ -31,10 +31,10 @@ pub struct Ready {
     pub context: Json,
 }
 
-/// Ask consent and suppression again, and render.
+/// Ask status, consent and suppression again, and render.
 ///
 /// # Errors
-/// The reason why it may not leave.
+/// The reason why it may not leave. One that [`stays`] may leave later.
 pub fn ready(
     project: &Project,
     id: CustomerId,
@@ -46,6 +46,10 @@ pub fn ready(
     let Some(outreach) = project.published(delivery.outreach, delivery.version) else {
         return Err(SkipReason::NotLive(Status::Draft));
     };
+    match project.outreaches.get(&delivery.outreach).map(|line| line.status) {
+        Some(Status::Live) | None => {}
+        Some(status) => return Err(SkipReason::NotLive(status)),
+    }
     if let Some(reason) = reach_refusal(outreach, customer, &project.settings) {
         return Err(reason);
     }
@@ -65,6 +69,12 @@ pub fn ready(
         Err(Refusal::Aborted { reason }) => Err(SkipReason::Aborted(reason)),
         Err(refusal) => Err(SkipReason::Unrenderable(refusal.to_string())),
     }
+}
+
+/// Whether a delivery of an outreach that stands so is neither handed over nor given up: it stays
+/// due until the outreach is live again, or over.
+pub fn stays(status: Status) -> bool {
+    matches!(status, Status::Paused | Status::Shadow)
 }
 
 /// What lies in a customer's inbox: in-app deliveries that are due, not too old, and whose

@@ -228,8 +228,8 @@ impl App {
         counters.into_iter().map(|(no, counts)| (no, view(counts))).collect()
     }
 
-    /// What lies in a customer's inbox, rendered. An item that does not render is left out; it
-    /// stays in the inbox until it expires.
+    /// What lies in a customer's inbox, rendered, and durable if that does not take too long. An
+    /// item that does not render is left out; it stays in the inbox until it expires.
     pub(crate) async fn inbox(
         &self,
         project: ProjectNo,
@@ -248,6 +248,9 @@ impl App {
                         tracing::warn!(delivery.id = %delivery.id, %reason, "not shown");
                     }
                 }
+            }
+            if !items.is_empty() && !host.wait_durable(limits::DURABLE_WAIT) {
+                tracing::warn!(customer.id = %customer, "an inbox is shown that is not durable yet");
             }
             items
         })

@@ -4,7 +4,8 @@
 //! the process dies in between, the delivery is held and shown instead of sent twice.
 
 use channels::Attempt;
-use engine::delivery::{Delivery, DeliveryState};
+use engine::decision::SkipReason;
+use engine::delivery::{Delivery, DeliveryState, hand_over};
 use engine::fact::AttemptOutcome;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
@@ -28,17 +29,30 @@ pub(super) struct Task {
 enum Quit {
     /// The delivery is not due any more, or gone.
     NotDue,
+    /// Its outreach is paused; it stays due.
+    Paused,
     /// The server is stopping.
     Stopping,
 }
 
+/// What becomes of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing more is to be done.
+    Done,
+    /// Nothing was attempted, and nothing may be before its outreach is live again.
+    Paused,
+}
+
 /// Try once and report the outcome to the engine.
-pub(super) async fn run(app: &App, task: &Task) {
+pub(super) async fn run(app: &App, task: &Task) -> Ended {
     match attempt(app, task).await {
         Ok(outcome) => report(app, task, outcome).await,
         Err(Quit::NotDue) => app.host.let_go(task.project, task.delivery.id),
+        Err(Quit::Paused) => return Ended::Paused,
         Err(Quit::Stopping) => {}
     }
+    Ended::Done
 }
 
 /// The outcome of an attempt that broke on our side: a dead letter, so that one poisoned delivery
@@ -86,6 +100,7 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
     let message = ready.and_then(|ready| outgoing::build(&customer, delivery, &ready, around));
     let message = match message {
         Ok(message) => message,
+        Err(SkipReason::NotLive(status)) if hand_over::stays(status) => return Err(Quit::Paused),
         Err(reason) => return Ok(AttemptOutcome::Refused { reason }),
     };
     if !delivery.outreach_type.is_idempotent() {
@@ -155,7 +170,9 @@ async fn report(app: &App, task: &Task, outcome: AttemptOutcome) {
     let command = || Command::Attempted { customer, delivery, outcome: outcome.clone() };
     match submit(app, task.project, command).await {
         Ok(()) => tracing::debug!(delivery.id = %delivery, "an attempt ended"),
-        Err(Quit::NotDue) => tracing::debug!(delivery.id = %delivery, "the delivery is gone"),
+        Err(Quit::NotDue | Quit::Paused) => {
+            tracing::debug!(delivery.id = %delivery, "the delivery is gone");
+        }
         Err(Quit::Stopping) => {
             tracing::warn!(delivery.id = %delivery, "the outcome of an attempt was not stored");
         }

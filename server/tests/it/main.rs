@@ -9,6 +9,7 @@ mod auth;
 mod cli;
 mod customers;
 mod deliveries;
+mod dispatch;
 mod docs;
 mod inbox;
 mod ingest;
