@@ -19,7 +19,9 @@ fn every_sentence_has_its_story_and_every_story_its_sentence() {
             if let Some((_, is_shown)) = &mut sentence {
                 *is_shown = true;
             }
-            if !shown.starts_with("elsewhere: ") {
+            if let Some(place) = shown.strip_prefix("elsewhere: ") {
+                faults.extend(missing_elsewhere(place));
+            } else if !shown.starts_with("not yet: ") {
                 if !exist.contains(shown) {
                     faults.push(format!("there is no story {shown:?}"));
                 }
@@ -32,6 +34,13 @@ fn every_sentence_has_its_story_and_every_story_its_sentence() {
         faults.push(format!("{story} shows no sentence"));
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// What only a whole server can show stands there: the file, and a name that is in it.
+fn missing_elsewhere(place: &str) -> Option<String> {
+    let (file, name) = place.split_once(' ').unwrap_or((place, ""));
+    let text = std::fs::read_to_string(folder().join("../..").join(file)).unwrap_or_default();
+    (name.is_empty() || !text.contains(name)).then(|| format!("{file} does not show {name:?}"))
 }
 
 fn close(sentence: Option<(&str, bool)>, faults: &mut Vec<String>) {
