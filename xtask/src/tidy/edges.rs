@@ -26,6 +26,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidings-simulator",
         ],
     ),
+    ("tidings-trials", &["tidings-engine", "tidings-store", "tidings-host"]),
+    (
+        "tidings-bench",
+        &["tidings-engine", "tidings-store", "tidings-host", "tidings-simulator", "tidings-trials"],
+    ),
     ("xtask", &[]),
 ];
 

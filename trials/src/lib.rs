@@ -1,0 +1,4 @@
+//! Trials: the real program on a real disk, treated as badly as life treats it.
+//!
+//! What is needed by more than one trial stands here: a server as a child process, a client, a
+//! receiver of webhooks that counts.
