@@ -170,7 +170,7 @@ async fn inbox(
     headers: HeaderMap,
 ) -> ApiResult<Json<InboxAnswer>> {
     let (caller, names) = who(&app, &headers, query.as_deref())?;
-    let deliver = match app.resolve(caller.project, &names) {
+    let deliver = match app.resolve(caller.project, &names)? {
         Some(customer) => items(&app, caller.project, customer).await?,
         None => Vec::new(),
     };
@@ -227,7 +227,7 @@ async fn receipt(
         }
     };
     let missing = || ApiError::not_found("delivery", &delivery);
-    let customer = app.resolve(caller.project, &names).ok_or_else(missing)?;
+    let customer = app.resolve(caller.project, &names)?.ok_or_else(missing)?;
     let accepted = app
         .submit_one(
             caller.project,
@@ -282,17 +282,20 @@ async fn feed(
     sender: &tokio::sync::mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut keys = Vec::new();
+    // The error was logged; the client comes again.
+    let Ok(found) = app.resolve(project, names) else { return };
     let nominal = [
         names.user_id.as_ref().map(|name| CustomerId::of_user(project, name)),
         names.anonymous_id.as_ref().map(|name| CustomerId::of_guest(project, name)),
-        app.resolve(project, names),
+        found,
     ];
     keys.extend(nominal.into_iter().flatten().map(|customer| (project, customer)));
     let mut changed = app.signals.watch(&keys);
     let mut known: Vec<String> = Vec::new();
     loop {
         let mut pause = None;
-        if let Some(customer) = app.resolve(project, names) {
+        let Ok(found) = app.resolve(project, names) else { break };
+        if let Some(customer) = found {
             if !keys.contains(&(project, customer)) {
                 // The guest became somebody: watched from here on, and read after that.
                 keys.push((project, customer));
