@@ -310,7 +310,8 @@ async fn feed(
                 }
             }
             known = found.into_iter().map(|item| item.id).collect();
-            pause = next_due(app, project, customer);
+            let Ok(next) = next_due(app, project, customer) else { break };
+            pause = next;
         }
         let timer = async {
             match pause {
@@ -330,15 +331,19 @@ async fn feed(
 }
 
 /// How long until something becomes due for the customer by time alone.
-fn next_due(app: &App, project: ProjectNo, customer: CustomerId) -> Option<Duration> {
+fn next_due(
+    app: &App,
+    project: ProjectNo,
+    customer: CustomerId,
+) -> ApiResult<Option<Duration>> {
     let now = app.now();
-    let at = app
-        .customer(project, customer)?
+    let Some(customer) = app.customer(project, customer)? else { return Ok(None) };
+    let next = customer
         .deliveries
         .values()
         .filter(|delivery| delivery.outreach_type.is_in_app() && !delivery.state.is_closed())
         .map(|delivery| delivery.due_at)
         .filter(|at| *at > now)
-        .min()?;
-    Some(Duration::from_millis(u64::try_from(at.0 - now.0).unwrap_or(0)))
+        .min();
+    Ok(next.map(|at| Duration::from_millis(u64::try_from(at.0 - now.0).unwrap_or(0))))
 }
