@@ -10,5 +10,6 @@ mod overload;
 mod questions;
 mod sending;
 mod launching;
+mod folders;
 mod full_disk;
 mod figures;
