@@ -6,6 +6,7 @@ mod world;
 mod durability;
 mod dedupe;
 mod identity;
+mod numbers;
 mod overload;
 mod questions;
 mod sending;
