@@ -5,5 +5,7 @@
 
 pub mod client;
 pub mod dice;
+pub mod kills;
+pub mod overload;
 pub mod receiver;
 pub mod server;
