@@ -10,7 +10,7 @@
 //! written checkpoint has, the applier alone lets them go and fetches them back, and a reader may
 //! read a row whenever it likes. Who goes: whoever was not touched since the hand came round last.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use engine::apply::next_moment;
 use engine::customer::Customer;
@@ -21,6 +21,7 @@ use crate::customer_row::{self, Pool};
 use crate::known::{Known, Stands, Turn};
 use crate::limits::{EVICTION_PATIENCE, SAVED_PER_LOCK};
 use crate::rows;
+use crate::spread::{SpreadMap, SpreadSet};
 use crate::waits::Waits;
 
 pub(crate) type Key = (ProjectNo, CustomerId);
@@ -110,7 +111,7 @@ pub(crate) enum Found<'a> {
 /// The customers of one partition.
 pub(crate) struct Partition {
     pub(crate) known: Known,
-    customers: HashMap<Key, Box<Held>>,
+    customers: SpreadMap<Key, Box<Held>>,
     /// The hand goes round here.
     clock: VecDeque<Key>,
     /// Bytes of the customers in memory, roughly.
@@ -120,7 +121,7 @@ pub(crate) struct Partition {
     written: u64,
     moved: Vec<Key>,
     dirty: Vec<Key>,
-    removed: HashSet<Key>,
+    removed: SpreadSet<Key>,
     saving: Vec<Key>,
     saved: Vec<Saved>,
 }
@@ -129,14 +130,14 @@ impl Partition {
     pub(crate) fn new() -> Partition {
         Partition {
             known: Known::default(),
-            customers: HashMap::new(),
+            customers: SpreadMap::default(),
             clock: VecDeque::new(),
             bytes: 0,
             epoch: 1,
             written: 0,
             moved: Vec::new(),
             dirty: Vec::new(),
-            removed: HashSet::new(),
+            removed: SpreadSet::default(),
             saving: Vec::new(),
             saved: Vec::new(),
         }
