@@ -7,9 +7,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 
-use engine::customer::{
-    Attribute, Consent, Customer, Occurrence, Series, Session, Tally, Wake,
-};
+use engine::customer::{Attribute, Consent, Customer, Occurrence, Series, Session, Tally, Wake};
 use engine::delivery::Delivery;
 use engine::ids::{CustomerId, DeliveryId, OutreachNo};
 use engine::sorted::Sorted;

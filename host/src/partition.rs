@@ -334,7 +334,8 @@ mod tests {
         let count = saved.len();
         let mut rows = BTreeMap::new();
         for Saved { key, row, .. } in saved {
-            let page = row.map(|row| customer_row::read(&row, &Pool::default()).unwrap().page.unwrap());
+            let page =
+                row.map(|row| customer_row::read(&row, &Pool::default()).unwrap().page.unwrap());
             rows.insert(key, page);
         }
         assert_eq!(rows.len(), count, "each row once");

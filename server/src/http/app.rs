@@ -18,9 +18,9 @@ use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::{Project, ProjectChange};
 use engine::situation::History;
 use engine::time::Timestamp;
-use host::query::QueryError;
 use host::Host;
 use host::command::{Accepted, Command, Refused, Submission, SubmitError};
+use host::query::QueryError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::error::{ApiError, ApiResult, Code};
@@ -187,7 +187,11 @@ impl App {
     }
 
     /// The customer that these names mean, merged guests followed.
-    pub(crate) fn resolve(&self, project: ProjectNo, names: &Names) -> ApiResult<Option<CustomerId>> {
+    pub(crate) fn resolve(
+        &self,
+        project: ProjectNo,
+        names: &Names,
+    ) -> ApiResult<Option<CustomerId>> {
         let user = names.user_id.as_ref().map(|name| CustomerId::of_user(project, name));
         if let Some(id) = user
             && let Some(found) = self.resolve_id(project, id)?
@@ -288,9 +292,7 @@ impl App {
             };
             let history = Past { host, project, customer };
             let now = host.now();
-            Ok::<_, QueryError>(hand_over::ready(
-                &own, customer, &found, &delivery, now, &history,
-            ))
+            Ok::<_, QueryError>(hand_over::ready(&own, customer, &found, &delivery, now, &history))
         })
         .await?
         .map_err(ApiError::internal)

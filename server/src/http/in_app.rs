@@ -331,11 +331,7 @@ async fn feed(
 }
 
 /// How long until something becomes due for the customer by time alone.
-fn next_due(
-    app: &App,
-    project: ProjectNo,
-    customer: CustomerId,
-) -> ApiResult<Option<Duration>> {
+fn next_due(app: &App, project: ProjectNo, customer: CustomerId) -> ApiResult<Option<Duration>> {
     let now = app.now();
     let Some(customer) = app.customer(project, customer)? else { return Ok(None) };
     let next = customer

@@ -204,7 +204,12 @@ fn prove(
 
 /// Whether an alias would make one known user part of another. It cannot be undone, so whoever has
 /// read the key in a web page may not do it.
-fn joins_users(app: &App, caller: &Caller, previous: &Names, names: &Names) -> Result<bool, ApiError> {
+fn joins_users(
+    app: &App,
+    caller: &Caller,
+    previous: &Names,
+    names: &Names,
+) -> Result<bool, ApiError> {
     let project = caller.project;
     let known = |id: Option<CustomerId>| match id {
         Some(id) => app.resolve_id(project, id),
