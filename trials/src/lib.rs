@@ -5,5 +5,6 @@
 
 pub mod client;
 pub mod dice;
+pub mod faults;
 pub mod receiver;
 pub mod server;

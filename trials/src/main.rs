@@ -3,6 +3,13 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!("trials: there is none yet");
-    ExitCode::FAILURE
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((name, rest)) if name == "faults" => trials::faults::main(rest),
+        _ => Err(anyhow::anyhow!("trials faults [OPTIONS]")),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("trials: {error:#}");
+        ExitCode::FAILURE
+    })
 }

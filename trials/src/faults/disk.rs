@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 
-use super::dice::Dice;
+use crate::dice::Dice;
 use super::trace::{Event, Name, Node, Step};
 
 const PAGE: u64 = 4096;
@@ -246,7 +246,7 @@ impl Content {
     fn apply_some(&mut self, change: &Change, piece: usize, dice: &mut Dice) {
         match change {
             Change::Truncate(size) => {
-                if dice.coin() {
+                if dice.percent(50) {
                     self.truncate(*size);
                 }
             }
@@ -255,7 +255,7 @@ impl Content {
                 while done < bytes.len() {
                     let at = offset + done as u64;
                     let more = (piece - (at as usize % piece)).min(bytes.len() - done);
-                    if dice.coin() {
+                    if dice.percent(50) {
                         self.write_at(at, &bytes[done..done + more]);
                     }
                     done += more;

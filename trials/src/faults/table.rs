@@ -114,3 +114,24 @@ pub fn shown(rows: &[Row]) -> String {
     }
     text
 }
+
+/// The sums, on one line.
+pub(super) fn figures(rows: &[Row]) -> String {
+    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
+    let controls: Vec<_> = rows.iter().flat_map(|row| &row.controls).collect();
+    let caught = controls.iter().filter(|(_, caught)| *caught > 0).count();
+    let skipped = rows.iter().filter(|row| row.skipped.is_some()).count();
+    let mut text = format!(
+        "{} points, {} lost, {} silent, {} unopenable, {} damages loud, {caught} of {} controls caught",
+        sum(|row| row.points),
+        sum(|row| row.lost),
+        sum(|row| row.silent),
+        sum(|row| row.unopenable),
+        sum(|row| row.loud),
+        controls.len()
+    );
+    if skipped > 0 {
+        write!(text, ", {skipped} trials skipped").ok();
+    }
+    text
+}
