@@ -16,6 +16,8 @@ use crate::dice::Dice;
 
 /// Operations of a first start that are tried.
 const FIRST_OPERATIONS: u64 = 200;
+/// The first of them, which make the folder, are always tried.
+const ITS_MAKING: u64 = 40;
 /// How a point is asked: nothing unsynced, some of it (twice), a torn write.
 const WAYS: u64 = 4;
 
@@ -112,8 +114,10 @@ fn first_start_of(
 ) -> anyhow::Result<()> {
     let run = Run::record(workshop, subject, 60, Fault::NONE)?;
     let first = trace::operations(&run.steps).min(FIRST_OPERATIONS);
-    let points = options.points.map(|points| points.max(40));
-    for at in choose(first, points, &mut Dice::new(options.seed ^ 3)) {
+    let mut points: Vec<u64> = (1..=first.min(ITS_MAKING)).collect();
+    let later = choose(first.saturating_sub(ITS_MAKING), options.points, &mut Dice::new(options.seed));
+    points.extend(later.iter().map(|at| at + ITS_MAKING));
+    for at in points {
         let room = workshop.room("room")?;
         let killed = workshop.run(subject, &room, 60, Fault::once(What::Kill, On::Any, at))?;
         let verdict = subject.judge(&data(&room), killed.acknowledged(), Sizes::Mixed);

@@ -224,14 +224,21 @@ impl FileOn {
 
 impl Content {
     fn read(path: &Path) -> anyhow::Result<Content> {
-        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
         let mut content = Content::default();
-        for (number, page) in bytes.chunks(PAGE as usize).enumerate() {
+        let size = file.metadata()?.len();
+        let mut at = 0;
+        // Most of a reserved file is a hole.
+        while let Some(next) = data_from(&file, at)?.filter(|next| *next < size) {
+            let offset = next / PAGE * PAGE;
+            let mut page = [0; PAGE as usize];
+            let count = file.read_at(&mut page, offset)?;
             if page.iter().any(|byte| *byte != 0) {
-                content.write_at(number as u64 * PAGE, page);
+                content.write_at(offset, &page[..count]);
             }
+            at = offset + PAGE;
         }
-        content.size = bytes.len() as u64;
+        content.size = size;
         Ok(content)
     }
 
@@ -297,6 +304,25 @@ impl Content {
         file.set_len(self.size)?;
         Ok(())
     }
+}
+
+/// Where the next bytes that are not in a hole begin.
+fn data_from(file: &File, at: u64) -> anyhow::Result<Option<u64>> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(next) => Ok(Some(next)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Behind the last byte of a file that is not zero.
+pub(super) fn used_bytes(path: &Path) -> anyhow::Result<u64> {
+    let content = Content::read(path)?;
+    let used = |(number, page): (&u64, &Rc<[u8]>)| {
+        let last = page.iter().rposition(|byte| *byte != 0)?;
+        Some(number * PAGE + last as u64 + 1)
+    };
+    Ok(content.pages.iter().rev().find_map(used).unwrap_or(0))
 }
 
 #[cfg(test)]

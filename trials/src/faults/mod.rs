@@ -15,6 +15,7 @@ mod workshop;
 mod table;
 mod crash;
 mod failing;
+mod damage;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use anyhow::Context as _;
 pub use table::{Row, shown};
 
 use crate::dice::Dice;
+use damage::Damage;
 use workshop::Workshop;
 
 /// What is tried, and how thoroughly.
@@ -93,6 +95,9 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         rows.push(failing::sync(&workshop, options, 0)?);
         rows.push(failing::write(&workshop, options)?);
         rows.push(failing::short_of_room(&workshop, options)?);
+        for damage in Damage::ALL {
+            rows.push(damage::log(&workshop, options, damage)?);
+        }
     }
     Ok(rows)
 }

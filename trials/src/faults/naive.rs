@@ -151,10 +151,11 @@ impl Naive {
         if self.flaw != Flaw::NoCutBack {
             self.stopped = self.file.set_len(self.end).is_err();
         }
-        if error.kind() == ErrorKind::StorageFull {
+        // With this flaw every error is one that passes.
+        if error.kind() == ErrorKind::StorageFull || self.flaw == Flaw::NoCutBack {
             return Refusal::Full;
         }
-        self.stopped |= self.flaw != Flaw::NoCutBack;
+        self.stopped = true;
         Refusal::Stopped(error.to_string())
     }
 }

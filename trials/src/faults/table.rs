@@ -51,7 +51,8 @@ impl Row {
                 self.points += 1;
                 self.loud += 1;
             }
-            other => self.note(point, other),
+            Verdict::Lost(why) => self.note(point, Verdict::Silent(why)),
+            Verdict::Whole | Verdict::Silent(_) => self.note(point, verdict),
         }
     }
 

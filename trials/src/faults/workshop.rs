@@ -137,7 +137,7 @@ impl Workshop {
         fault.meet(&mut command, &self.shim, room, &trace);
         command.stdout(Stdio::null()).stdin(Stdio::null());
         let output = command.output().context("running the child")?;
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
         if errors.contains("iofault:") {
             bail!("the shim failed: {errors}");
         }
