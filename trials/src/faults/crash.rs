@@ -6,11 +6,11 @@
 use std::path::Path;
 
 use super::choose;
-use super::disk::{Disk, Keep};
+use super::disk::{self, Disk, Keep};
 use super::subject::{Sizes, Subject, Verdict};
 use super::table::Row;
 use super::trace::{self, Step};
-use super::workshop::{Fault, On, What, Workshop, acknowledged, data, said};
+use super::workshop::{Fault, On, What, Workshop, acknowledged, data};
 use super::{Options, naive::Flaw};
 use crate::dice::Dice;
 
@@ -173,7 +173,7 @@ impl Run {
         self.cut_points(workshop, &[at], &mut Dice::new(options.seed ^ at), row)
     }
 
-    /// Walks through the run once and stops at each of these operations, before the next one.
+    /// Cuts at each of these operations, in each way.
     fn cut_points(
         &self,
         workshop: &Workshop,
@@ -181,27 +181,16 @@ impl Run {
         dice: &mut Dice,
         row: &mut Row,
     ) -> anyhow::Result<()> {
-        let mut points = points.iter().copied().peekable();
-        let mut disk = Disk::found(&self.steps, &self.disk)?;
-        let (mut done, mut acknowledged) = (0, self.acknowledged);
-        for (place, step) in self.steps.iter().enumerate() {
-            disk.apply(step);
-            acknowledged = acknowledged.max(said(step).unwrap_or(0));
-            done += u64::from(step.is_operation);
-            let next = self.steps.get(place + 1);
-            // What is said before the next operation is said before the cut.
-            let is_last = next.is_none_or(|next| next.is_operation);
-            if !is_last || points.next_if_eq(&done).is_none() {
-                continue;
-            }
+        at_points(&self.steps, &self.disk, points, |disk, done, until| {
+            let acknowledged = self.acknowledged.max(acknowledged(until));
             for way in 0..WAYS {
                 let room = workshop.path("cut")?;
-                leave(&disk, way, dice, &room)?;
+                leave(disk, way, dice, &room)?;
                 let verdict = self.subject.judge(&data(&room), acknowledged, Sizes::Mixed);
                 row.note(&format!("cut after operation {done}, way {way}"), verdict);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The disk and what was acknowledged after so many operations.
@@ -217,6 +206,29 @@ impl Run {
         }
         Ok((disk, acknowledged(&self.steps)))
     }
+}
+
+/// Walks through a run once and stops behind each of these operations, before the next one: with the disk as it is
+/// then, the operation, and the steps until there.
+pub(super) fn at_points(
+    steps: &[Step],
+    before: &Path,
+    points: &[u64],
+    mut stop: impl FnMut(&Disk, u64, &[Step]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut points = points.iter().copied().peekable();
+    let mut disk = Disk::found(steps, before)?;
+    let mut done = 0;
+    for (place, step) in steps.iter().enumerate() {
+        disk.apply(step);
+        done += u64::from(step.is_operation);
+        // What is said before the next operation is said before the cut.
+        let is_last = steps.get(place + 1).is_none_or(|next| next.is_operation);
+        if is_last && points.next_if_eq(&done).is_some() {
+            stop(&disk, done, &steps[..=place])?;
+        }
+    }
+    Ok(())
 }
 
 /// One of the ways in which a disk keeps what it was not told to keep.
@@ -240,7 +252,7 @@ pub(super) fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &below)?;
         } else {
-            std::fs::copy(entry.path(), &below)?;
+            disk::copy(&entry.path(), &below)?;
         }
     }
     Ok(())

@@ -306,6 +306,11 @@ impl Content {
     }
 }
 
+/// Copies a file and leaves its holes as they are.
+pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    Content::read(from)?.write(to)
+}
+
 /// Where the next bytes that are not in a hole begin.
 fn data_from(file: &File, at: u64) -> anyhow::Result<Option<u64>> {
     match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {

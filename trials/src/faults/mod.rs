@@ -16,6 +16,7 @@ mod table;
 mod crash;
 mod failing;
 mod damage;
+mod server;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -98,6 +99,14 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         for damage in Damage::ALL {
             rows.push(damage::log(&workshop, options, damage)?);
         }
+    }
+    if options.is_against(Against::Server) {
+        rows.push(server::kill(&workshop, options)?);
+        rows.push(server::first_start(&workshop, options)?);
+        rows.push(server::cut(&workshop, options)?);
+        rows.push(server::sync(&workshop, options, 1)?);
+        rows.push(server::sync(&workshop, options, 0)?);
+        rows.push(server::write(&workshop, options)?);
     }
     Ok(rows)
 }

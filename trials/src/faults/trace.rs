@@ -1,5 +1,6 @@
 //! What a process did to its folder and what it said, in order, as the shim wrote it down.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -119,4 +120,25 @@ pub(super) fn syncs(steps: &[Step]) -> u64 {
 pub(super) fn writes(steps: &[Step]) -> u64 {
     let write = |step: &&Step| matches!(step.event, Event::Write { .. } | Event::Truncate { .. });
     steps.iter().filter(write).count() as u64
+}
+
+/// Whether a file or folder lies, or lay, below a folder of the root with this name (or is it).
+pub(super) fn below(steps: &[Step], name: &str) -> HashSet<Node> {
+    let mut found = HashSet::new();
+    let mut note = |folder: Node, node: Node, known: &str| {
+        if known == name || found.contains(&folder) {
+            found.insert(node);
+        }
+    };
+    for step in steps {
+        match &step.event {
+            Event::Held(folder, names) | Event::SyncFolder { folder, names } => {
+                names.iter().for_each(|one| note(*folder, one.node, &one.name));
+            }
+            Event::Create { folder, name } => note(*folder, name.node, &name.name),
+            Event::Rename { to, node, new, .. } => note(*to, *node, new),
+            _ => {}
+        }
+    }
+    found
 }

@@ -1,5 +1,6 @@
 //! Where the trials are made: the shim, a place for folders, and processes that run with a fault ahead of them.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -65,8 +66,13 @@ impl Fault {
         Fault { what, on, at, times: 1 }
     }
 
-    /// Sets the environment of a process so that it meets this fault below `root`.
-    pub(super) fn meet(self, command: &mut Command, shim: &Path, root: &Path, trace: &Path) {
+    /// The environment of a process that is to meet this fault below `root`.
+    pub(super) fn environment(
+        self,
+        shim: &Path,
+        root: &Path,
+        trace: &Path,
+    ) -> Vec<(OsString, OsString)> {
         let what = match self.what {
             What::Kill => "kill",
             What::Tear => "tear",
@@ -80,14 +86,16 @@ impl Fault {
             On::Sync => "sync",
             On::Write => "write",
         };
-        command
-            .env("LD_PRELOAD", shim)
-            .env("IOFAULT_ROOT", root)
-            .env("IOFAULT_TRACE", trace)
-            .env("IOFAULT_DO", what)
-            .env("IOFAULT_ON", on)
-            .env("IOFAULT_AT", self.at.to_string())
-            .env("IOFAULT_TIMES", self.times.to_string());
+        let variables: [(&str, OsString); 7] = [
+            ("LD_PRELOAD", shim.into()),
+            ("IOFAULT_ROOT", root.into()),
+            ("IOFAULT_TRACE", trace.into()),
+            ("IOFAULT_DO", what.into()),
+            ("IOFAULT_ON", on.into()),
+            ("IOFAULT_AT", self.at.to_string().into()),
+            ("IOFAULT_TIMES", self.times.to_string().into()),
+        ];
+        variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 }
 
@@ -102,6 +110,11 @@ impl Workshop {
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let shim = compile(beside)?;
         Ok(Workshop { program: program.to_owned(), shim, folder })
+    }
+
+    /// Where the record of the newest run is.
+    pub(super) fn trace(&self) -> PathBuf {
+        self.folder.join("trace")
     }
 
     /// A path of that name with nothing there.
@@ -133,8 +146,8 @@ impl Workshop {
         let mut command = Command::new(&self.program);
         command.args(["faults", "child", subject.name()]);
         command.arg(data(room)).arg(commits.to_string());
-        let trace = self.folder.join("trace");
-        fault.meet(&mut command, &self.shim, room, &trace);
+        let trace = self.trace();
+        command.envs(fault.environment(&self.shim, room, &trace));
         command.stdout(Stdio::null()).stdin(Stdio::null());
         let output = command.output().context("running the child")?;
         let errors = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
