@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::ledger;
 use super::subject::{Refusal, Sizes, Store, Subject, payload};
 
 /// The exit code of a process that stopped because its disk failed (EX_TEMPFAIL).
@@ -24,8 +25,14 @@ pub(super) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let subject = Subject::named(subject).context("an unknown subject")?;
     let commits: u64 = commits.parse()?;
     let dir = Path::new(dir);
-    let ended = write(subject, dir, 0..commits / 2, true)
-        .and_then(|()| write(subject, dir, commits / 2..commits, false));
+    let ended = match subject {
+        Subject::State | Subject::TornState => {
+            let torn = subject == Subject::TornState;
+            apply(dir, commits / 2, torn).and_then(|()| apply(dir, commits, torn))
+        }
+        Subject::Log | Subject::Naive(_) => write(subject, dir, 0..commits / 2, true)
+            .and_then(|()| write(subject, dir, commits / 2..commits, false)),
+    };
     match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
@@ -50,12 +57,26 @@ fn write(
         }
         commit_all(&mut store, count..count + records)?;
         count += records;
-        say(count)?;
+        say("acknowledged", count)?;
         if commit % 8 == 7 {
             settled(store.settle())?;
         }
     }
     if close { store.close() } else { Ok(()) }
+}
+
+/// Applies batches to the state up to this number, and syncs it at times and at the end.
+fn apply(dir: &Path, batches: u64, torn: bool) -> anyhow::Result<()> {
+    let (state, _) = ledger::open(dir, 0)?;
+    for number in ledger::applied(&state)? + 1..=batches {
+        ledger::apply(&state, number, torn)?;
+        say("acknowledged", number)?;
+        if number % 8 == 0 || number == batches {
+            state.sync()?;
+            say("synced", number)?;
+        }
+    }
+    Ok(())
 }
 
 fn append(store: &mut Store, number: u64) -> anyhow::Result<()> {
@@ -98,14 +119,14 @@ fn wait() {
     std::thread::sleep(std::time::Duration::from_millis(10));
 }
 
-fn say(count: u64) -> anyhow::Result<()> {
+fn say(what: &str, count: u64) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(format!("acknowledged {count}\n").as_bytes())?;
+    out.write_all(format!("{what} {count}\n").as_bytes())?;
     Ok(out.flush()?)
 }
 
-/// The number that a line of the child says.
-pub(super) fn said(text: &[u8]) -> Option<u64> {
+/// The number that a line of the child says after this word.
+pub(super) fn said(text: &[u8], what: &str) -> Option<u64> {
     let line = std::str::from_utf8(text).ok()?.trim_end().rsplit('\n').next()?;
-    line.strip_prefix("acknowledged ")?.parse().ok()
+    line.strip_prefix(what)?.trim().parse().ok()
 }

@@ -92,7 +92,8 @@ impl Disk {
             let below = path.join(&name.name);
             if name.is_folder {
                 self.read_folder(name.node, &below, held)?;
-            } else {
+            } else if below.exists() {
+                // What is not in the copy came to be while the process was being started.
                 self.files.entry(name.node).or_default().safe = Content::read(&below)?;
             }
         }

@@ -140,5 +140,5 @@ pub(super) fn says_after_failure(steps: &[Step]) -> bool {
     let is_failed = |step: &Step| {
         step.failed && matches!(step.event, Event::Sync { .. } | Event::SyncFolder { .. })
     };
-    steps.iter().skip_while(|step| !is_failed(step)).any(|step| said(step).is_some())
+    steps.iter().skip_while(|step| !is_failed(step)).any(|step| said(step, "acknowledged").is_some())
 }

@@ -16,6 +16,8 @@ mod table;
 mod crash;
 mod failing;
 mod damage;
+mod ledger;
+mod state;
 mod server;
 
 use std::path::Path;
@@ -27,7 +29,7 @@ pub use table::{Row, shown};
 
 use crate::dice::Dice;
 use damage::Damage;
-use workshop::Workshop;
+use workshop::{On, Workshop};
 
 /// What is tried, and how thoroughly.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,16 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         rows.push(failing::short_of_room(&workshop, options)?);
         for damage in Damage::ALL {
             rows.push(damage::log(&workshop, options, damage)?);
+        }
+    }
+    if options.is_against(Against::State) {
+        rows.push(state::kill(&workshop, options)?);
+        rows.push(state::cut(&workshop, options)?);
+        rows.push(state::first_start(&workshop, options)?);
+        rows.push(state::fail(&workshop, options, On::Sync)?);
+        rows.push(state::fail(&workshop, options, On::Write)?);
+        for damage in Damage::ALL {
+            rows.push(state::harm_it(&workshop, options, damage)?);
         }
     }
     if options.is_against(Against::Server) {

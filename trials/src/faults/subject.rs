@@ -18,6 +18,10 @@ const SEGMENT_BYTES: u64 = 16 * 1024;
 pub(super) enum Subject {
     Log,
     Naive(Flaw),
+    /// The state; its questions are in `ledger`.
+    State,
+    /// The state, used wrongly: a batch in two halves.
+    TornState,
 }
 
 /// Why a commit was not acknowledged.
@@ -51,12 +55,14 @@ impl Subject {
         match self {
             Subject::Log => "log",
             Subject::Naive(flaw) => flaw.name(),
+            Subject::State => "state",
+            Subject::TornState => "torn-batches",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Subject> {
         let flaws = Flaw::ALL.map(Subject::Naive);
-        [Subject::Log].into_iter().chain(flaws).find(|subject| subject.name() == name)
+        [Subject::Log, Subject::State, Subject::TornState].into_iter().chain(flaws).find(|subject| subject.name() == name)
     }
 
     /// Opens it and reads all there is.
@@ -75,6 +81,7 @@ impl Subject {
                 let (naive, payloads) = Naive::open(dir, flaw)?;
                 Ok((Store::Naive(naive), payloads))
             }
+            Subject::State | Subject::TornState => anyhow::bail!("the state holds no records"),
         }
     }
 

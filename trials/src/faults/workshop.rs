@@ -173,12 +173,21 @@ impl Ended {
 }
 
 pub(super) fn acknowledged(steps: &[Step]) -> u64 {
-    steps.iter().filter_map(said).max().unwrap_or(0)
+    last(steps, "acknowledged")
 }
 
-pub(super) fn said(step: &Step) -> Option<u64> {
+pub(super) fn synced(steps: &[Step]) -> u64 {
+    last(steps, "synced")
+}
+
+fn last(steps: &[Step], word: &str) -> u64 {
+    steps.iter().rev().find_map(|step| said(step, word)).unwrap_or(0)
+}
+
+/// The number that the child says here after this word.
+pub(super) fn said(step: &Step, word: &str) -> Option<u64> {
     match &step.event {
-        Event::Said { to: 1, text } => child::said(text),
+        Event::Said { to: 1, text } => child::said(text, word),
         _ => None,
     }
 }
