@@ -153,7 +153,7 @@ async fn a_damaged_backup_is_refused_in_words() {
             _ => (seed >> 20) % bytes.len(),
         };
         let mut damaged = bytes.clone();
-        damaged[at] ^= 1 << (seed >> 60) % 8;
+        damaged[at] ^= 1 << ((seed >> 60) % 8);
         std::fs::write(&bad, &damaged).unwrap();
         let error = server::backup::verify(&bad).unwrap_err().to_string();
         assert!(error.contains("bad.backup"), "byte {at}: {error}");
