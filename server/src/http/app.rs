@@ -86,6 +86,7 @@ impl App {
         let options = host::Options {
             queue_commands: config.queue.commands,
             queue_bytes: config.queue.bytes,
+            checkpoint_every: std::time::Duration::from_millis(config.checkpoint.every_ms),
             sink: Arc::new(move |published| told.publish(published)),
             ..host::Options::default()
         };
