@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::decision::Decision;
 use engine::fact::{ReceiptKind, Settlement};
 use engine::ids::{CustomerId, DeliveryId, EventId, ProjectNo};
 use engine::outreach::content::OutreachType;
@@ -199,8 +198,6 @@ pub(super) struct Books {
     pub(super) consent: BTreeMap<Name, BTreeMap<String, (Turn, bool)>>,
     /// Addresses that bounced or are gone.
     pub(super) suppressed: BTreeSet<(Name, String)>,
-    /// When decisions were seen the first time, so that erased ones are remembered.
-    pub(super) decisions: BTreeMap<DeliveryId, Decision>,
 }
 
 impl Books {

@@ -84,10 +84,11 @@ pub(super) fn traces_of(host: &Host, who: &Name) -> Vec<&'static str> {
     let rows = deliveries(host, &DeliveryFilter::default()).unwrap_or_default();
     let own_rows = deliveries(host, &DeliveryFilter { customer, ..DeliveryFilter::default() });
     let timeline = host.timeline(SHOP, id, None, PAGE);
+    let search = host.customers(SHOP, None, Some(who.text()), None, PAGE);
     let places = [
         ("by name", host.resolve(SHOP, who.text()).is_some()),
         ("by id", host.customer(SHOP, id).is_some()),
-        ("search", !host.customers(SHOP, None, Some(who.text()), None, PAGE).is_empty()),
+        ("search", search.iter().any(|(found, _)| *found == id)),
         ("timeline", timeline.is_ok_and(|page| !page.items.is_empty())),
         ("decisions", all.iter().any(|line| line.customer == id)),
         ("decisions of theirs", theirs.is_ok_and(|lines| !lines.is_empty())),

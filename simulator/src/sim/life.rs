@@ -27,7 +27,6 @@ pub(super) struct Letter {
     pub(super) delivery: DeliveryId,
     pub(super) kind: ReceiptKind,
     pub(super) id: String,
-    pub(super) was_sent: bool,
 }
 
 /// The attribute with the address of a channel.
@@ -212,7 +211,7 @@ impl World {
         let kind = self.dice.one(&kinds);
         let id = format!("{kind:?} {}", self.books.turn);
         let (at, delivery) = (self.machine.now(), first.id);
-        self.receive(&Letter { at, delivery, kind, id, was_sent: false })?;
+        self.receive(&Letter { at, delivery, kind, id })?;
         let inbox = self.machine.host.inbox(SHOP, home.id());
         if inbox.iter().any(|one| one.id == delivery) {
             self.books.probes.push(Probe::ShownTwice { delivery });
@@ -267,7 +266,6 @@ impl World {
                     delivery: contact.delivery,
                     kind,
                     id,
-                    was_sent: true,
                 };
                 if self.dice.chance(20) {
                     self.post.push(Letter { at: letter.at + HOUR, ..letter.clone() });

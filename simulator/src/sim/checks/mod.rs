@@ -18,7 +18,7 @@ use view::View;
 type Check = fn(&View<'_>) -> Vec<String>;
 
 /// All of them.
-pub(super) const CHECKS: &[(&str, Check)] = &[
+const CHECKS: &[(&str, Check)] = &[
     ("acknowledged-is-kept", customers::acknowledged_is_kept),
     ("all-of-it-or-nothing", customers::all_of_it_or_nothing),
     ("a-repetition-does-nothing", customers::a_repetition_does_nothing),
@@ -46,6 +46,12 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("not-before-its-delay", hours::not_before_its_delay),
     ("not-in-quiet-hours", hours::not_in_quiet_hours),
 ];
+
+/// The names of all promises.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    CHECKS.iter().map(|(name, _)| *name).collect()
+}
 
 /// What does not fit.
 pub(super) fn all(books: &Books, eyes: &Eyes) -> Vec<Fault> {
