@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+/// Room for everybody. The same tests run with next to none in `tests/tiny`.
+const CUSTOMERS_BYTES: usize = host::limits::CUSTOMERS_BYTES;
+
 mod world;
 mod durability;
 mod dedupe;
@@ -13,4 +16,5 @@ mod sending;
 mod launching;
 mod folders;
 mod full_disk;
+mod cache;
 mod figures;

@@ -57,9 +57,14 @@ pub(super) async fn run(app: &App, task: &Task) -> Ended {
 /// The outcome of an attempt that broke on our side: a dead letter, so that one poisoned delivery
 /// does not come back for ever.
 pub(super) async fn broken(app: &App, task: &Task) {
-    let customer = app.customer(task.project, task.customer);
-    let known = customer.as_ref().and_then(|found| found.deliveries.get(&task.delivery.id));
-    report(app, task, after_a_break(known.map(|delivery| &delivery.state))).await;
+    let state = match app.customer(task.project, task.customer) {
+        Ok(customer) => customer.and_then(|mut found| {
+            found.deliveries.remove(&task.delivery.id).map(|delivery| delivery.state)
+        }),
+        // What cannot be read may have begun.
+        Err(_) => Some(DeliveryState::Attempting),
+    };
+    report(app, task, after_a_break(state.as_ref())).await;
 }
 
 /// What had begun on a channel that cannot drop a repetition may have been handed over, so its
@@ -74,8 +79,11 @@ fn after_a_break(state: Option<&DeliveryState>) -> AttemptOutcome {
 
 async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
     let now = app.now();
-    let Some(customer) = app.customer(task.project, task.customer) else {
-        return Err(Quit::NotDue);
+    let customer = match app.customer(task.project, task.customer) {
+        Ok(Some(customer)) => customer,
+        Ok(None) => return Err(Quit::NotDue),
+        // It waits for the next start; whoever cannot be read is not written to.
+        Err(_) => return Err(Quit::Stopping),
     };
     // It may have waited for its slot or for the channel, and been withdrawn meanwhile.
     let as_taken =
@@ -89,7 +97,15 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
         // It could not even be rendered: nobody would look at it again before the next start.
         Err(_) => return Ok(after_a_break(Some(&delivery.state))),
     };
-    let settings = app.project(task.project).map_err(|_| Quit::NotDue)?.settings.clone();
+    let project = app.project(task.project).map_err(|_| Quit::NotDue)?;
+    if let Ok(ready) = &ready {
+        match hand_over::later(&project, &customer, &ready.outreach, now) {
+            Ok(None) => {}
+            Ok(Some(at)) => return Ok(AttemptOutcome::NotNow { at }),
+            Err(reason) => return Ok(AttemptOutcome::Refused { reason }),
+        }
+    }
+    let settings = project.settings.clone();
     let around = Around {
         sender: &settings.sender,
         unsubscribe_url: unsubscribe::link(app, task.project, delivery.id),

@@ -67,6 +67,7 @@ impl World {
         }
         self.tell(&format!("found again after the crash: {found:?}"));
         self.books.probes.push(Probe::Group { found });
+        self.look_at_the_gone();
         Ok(())
     }
 
@@ -95,7 +96,8 @@ impl World {
             self.compare()?;
         }
         self.machine.resume(&image)?;
-        self.came_back();
+        self.aside.clear();
+        self.look_at_the_gone();
         Ok(())
     }
 
@@ -115,7 +117,7 @@ impl World {
             let same = found.0 == attempting;
             self.books.probes.push(probe(same, "before and after a start"));
         }
-        self.came_back();
+        self.aside.clear();
         Ok(())
     }
 
@@ -138,14 +140,8 @@ impl World {
         self.tell(&format!("crash in the middle of a commit: {left:?}, state {with_store}"));
         let log = machine::interrupted(&before.log, &after.log, left);
         self.machine.resume(&machine::Image { log, store: before.store })?;
-        self.came_back();
-        Ok(())
-    }
-
-    /// What was in memory is gone.
-    fn came_back(&mut self) {
         self.aside.clear();
-        self.look_at_the_gone();
+        Ok(())
     }
 
     /// Whoever was erased is still gone, whatever the start read.

@@ -89,7 +89,15 @@ impl World {
                 return self.report(customer, delivery, AttemptOutcome::Refused { reason });
             }
         };
-        drop(ready);
+        match hand_over::later(&project, &found, &ready.outreach, now) {
+            Ok(None) => {}
+            Ok(Some(at)) => {
+                return self.report(customer, delivery, AttemptOutcome::NotNow { at });
+            }
+            Err(reason) => {
+                return self.report(customer, delivery, AttemptOutcome::Refused { reason });
+            }
+        }
         if self.dies() {
             return self.crash().map(|()| false);
         }
@@ -162,7 +170,14 @@ impl World {
         let (delivery, channel) = (delivery.id, delivery.outreach_type);
         let command = || Command::Attempted { customer, delivery, outcome: outcome.clone() };
         if self.dies() {
+            if let Some(contact) = self.books.contacts.last_mut()
+                && contact.delivery == delivery
+                && contact.answer == Answer::Accepts
+            {
+                contact.answer = Answer::TookItAndDied;
+            }
             self.crash_during(vec![command()])?;
+            self.look_at_the_gone();
             return Ok(false);
         }
         // Refused: the delivery is gone by now.
@@ -204,7 +219,8 @@ impl World {
             turn,
             answer,
             status,
-            forbidden: self.books.forbidden(&home).contains(channel.name()),
+            forbidden: channel.disturbs()
+                && self.books.forbidden(&home).contains(channel.name()),
             suppressed: self.books.suppressed.contains(&(home.clone(), address.clone())),
             address,
             zone: text("timezone"),

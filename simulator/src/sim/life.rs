@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::apply::next_moment;
 use engine::delivery::DeliveryState;
 use engine::fact::{ReceiptKind, Settlement};
 use engine::ids::DeliveryId;
@@ -534,7 +535,9 @@ impl World {
                 return Ok(());
             }
             let step = if round < 100 { 12 * HOUR } else { 10 * DAY };
-            let next = self.machine.host.next_due().map(|at| at.0);
+            let people = self.machine.host.customers(SHOP, None, None, None, 100);
+            let timers = people.iter().filter_map(|(_, customer)| next_moment(customer));
+            let next = timers.chain(self.machine.host.next_due()).map(|at| at.0).min();
             let now = self.machine.now();
             let until = next.map_or(now + step, |at| at.clamp(now + 1, now + step));
             self.machine.set_clock(until);

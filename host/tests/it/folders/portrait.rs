@@ -27,7 +27,7 @@ pub(super) fn of(host: &Host) -> Json {
 
 fn project(host: &Host, own: &Project) -> Json {
     let no = own.no;
-    let customers = host.customers(no, None, None, None, ALL);
+    let customers = host.customers(no, None, None, None, ALL).unwrap();
     let lives = customers.iter().map(|(id, one)| (id.to_string(), customer(host, no, *id, one)));
     let catalogue = host.catalogue(no);
     let seen: BTreeMap<String, u64> =
@@ -100,7 +100,7 @@ fn customer(host: &Host, no: ProjectNo, id: CustomerId, one: &Customer) -> Json 
         "deliveries": open.collect::<serde_json::Map<_, _>>(),
         "page": one.page,
         "wakes": wakes.collect::<serde_json::Map<_, _>>(),
-        "inbox": host.inbox(no, id).iter().map(|one| one.id.to_string()).collect::<Vec<_>>(),
+        "inbox": host.inbox(no, id).unwrap().iter().map(|one| one.id.to_string()).collect::<Vec<_>>(),
         "timeline": timeline(host, no, id),
     })
 }
@@ -195,6 +195,7 @@ fn outcome_of(outcome: &AttemptOutcome) -> Json {
         AttemptOutcome::AddressGone { reason } => json!(["address_gone", reason]),
         AttemptOutcome::Unknown { reason } => json!(["unknown", reason]),
         AttemptOutcome::Refused { reason } => json!(["refused", reason.code()]),
+        AttemptOutcome::NotNow { at } => json!(["not_now", at.0]),
     }
 }
 

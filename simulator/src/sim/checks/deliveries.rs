@@ -148,7 +148,8 @@ pub(super) fn ends_once(view: &View<'_>) -> Vec<String> {
             let lives_on = next.state == DeliveryState::Due && view.was_retried(delivery);
             let seen = is_sent(&next.state);
             let may = if one.state.ended_unseen() {
-                next.state == one.state || lives_on || seen
+                // What an operator had withdrawn may have left before, and bounce.
+                next.state.ended_unseen() || lives_on || seen
             } else if is_sent(&one.state) {
                 seen || next.state == DeliveryState::Failed
             } else {
