@@ -70,3 +70,13 @@ pub(crate) const DELIVERY_STEPS: usize = 64;
 pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;
 /// Positions in one row of an index: a few hundred bytes.
 pub(crate) const POSITIONS_PER_ROW: usize = 256;
+
+/// An id that was seen counts once for so long, by the clock of the log: thirty days.
+pub(crate) const SEEN_FOR_MS: i64 = 30 * 24 * 3_600_000;
+/// Ids that are kept in memory as they are, some 20 MB; the older ones need a tenth of that.
+pub(crate) const SEEN_IDS: usize = 900_000;
+/// Generations of as many ids beside those, some 450 MB of filters: 225 million ids. Of more within
+/// thirty days the oldest are forgotten.
+pub(crate) const SEEN_GENERATIONS: usize = 250;
+/// Ids of one checkpoint in one row.
+pub(crate) const SEEN_PER_ROW: usize = 1_024;

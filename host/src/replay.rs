@@ -82,6 +82,9 @@ pub(crate) fn load(shared: &Shared) -> Result<Option<u64>, OpenError> {
     };
     let Some(standing) = rows::unrow::<Standing>(&bytes) else { return Ok(None) };
     shared.latest.store(standing.latest.0, Ordering::Release);
+    if !shared.layers.load_seen()? {
+        return Ok(None);
+    }
     for row in state.scan_prefix(Keyspace::Customers, &[], Order::Forward) {
         let (key, bytes) = row?;
         let (Some(key), Some(customer)) = (rows::read_customer_key(&key), rows::unrow(&bytes))

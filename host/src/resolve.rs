@@ -12,6 +12,7 @@ use store::state::StateError;
 use crate::command::{Command, Refused, Track};
 use crate::limits::FACT_BYTES;
 use crate::note::{nominal, partition_of, receipt_partition};
+use crate::seen;
 use crate::shared::Shared;
 
 /// What a command comes to.
@@ -76,7 +77,7 @@ impl Resolver<'_> {
                 // delivery again, and ids that were seen outlive them.
                 let position = row.position;
                 let id = self.event_id(&format!("receipt {delivery} {position} {receipt_id}"))?;
-                if self.shared.layers.is_seen((receipt_partition(delivery), id))? {
+                if self.shared.layers.is_seen(seen::name((receipt_partition(delivery), id)))? {
                     return Ok(Plan::Duplicate(home));
                 }
                 let at = at.unwrap_or(self.now).min(self.now);
@@ -279,7 +280,7 @@ impl Resolver<'_> {
 
     fn is_seen(&self, names: &Names, customer: CustomerId, id: EventId) -> Result<bool, Stop> {
         let partition = partition_of(self.project.no, names, customer);
-        Ok(self.shared.layers.is_seen((partition, id))?)
+        Ok(self.shared.layers.is_seen(seen::name((partition, id)))?)
     }
 }
 

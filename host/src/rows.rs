@@ -3,7 +3,7 @@
 
 use engine::customer::Customer;
 use engine::delivery::Delivery;
-use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
+use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::time::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -154,13 +154,6 @@ pub(crate) fn delivery_order_key(project: ProjectNo, position: u64) -> [u8; 13] 
     let mut key = [b'i'; 13];
     key[1..5].copy_from_slice(&project.0.to_be_bytes());
     key[5..].copy_from_slice(&position.to_be_bytes());
-    key
-}
-
-/// Seen ids: partition, id.
-pub(crate) fn seen_key((partition, id): (u8, EventId)) -> [u8; 17] {
-    let mut key = [partition; 17];
-    key[1..].copy_from_slice(&id.to_bytes());
     key
 }
 

@@ -8,7 +8,7 @@
 //! | `Timeline` | project, customer, position → nothing (the event is in the log) | by range, newest first | retention |
 //! | `Decisions` | project, outreach, position → customer | by range, newest first | retention |
 //! | `Deliveries` | project, delivery → row; and index rows | by key and by range | retention |
-//! | `Seen` | partition, 128-bit hash of an event id → time | by key, nearly always absent | after the dedupe window |
+//! | `Seen` | generation, first bits of ids → ids; filters; ids of the young generation | by key; the rest at start | after the dedupe window |
 //! | `Config` | kind, name → JSON | all of it, at start | by the user |
 //!
 //! A keyspace keeps the tuning it was created with: a change here needs a new `STATE_FORMAT`.
@@ -66,7 +66,8 @@ impl Keyspace {
             Keyspace::Timeline | Keyspace::Decisions => {
                 tuned(8 * MIB, 16 * KIB, FilterPolicy::disabled())
             }
-            Keyspace::Seen => tuned(8 * MIB, 4 * KIB, mostly_absent()),
+            // Asked only for what a filter of the host's thinks is there.
+            Keyspace::Seen => tuned(8 * MIB, 8 * KIB, by_key()),
         }
     }
 }
@@ -85,9 +86,4 @@ fn tuned(memtable_bytes: u64, block_bytes: u32, filter: FilterPolicy) -> Keyspac
 /// One needless block read in a hundred.
 fn by_key() -> FilterPolicy {
     FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0)))
-}
-
-/// An event that is seen for the first time must not cost a block read: one in a thousand, on every level.
-fn mostly_absent() -> FilterPolicy {
-    FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::FalsePositiveRate(0.001)))
 }
