@@ -47,6 +47,8 @@ pub(crate) const QUIET: Duration = Duration::from_secs(1);
 pub const CUSTOMERS_BYTES: usize = 512 * 1024 * 1024;
 /// Customers looked for at start before those who have no room go.
 pub(crate) const SETTLED_AFTER: usize = 1_024;
+/// Keys of attributes that customers in memory share.
+pub(crate) const POOLED_KEYS: usize = 10_000;
 /// Customers on the clock that may not go, one after the other, before a turn gives up.
 pub(crate) const EVICTION_PATIENCE: usize = 64;
 /// Customers read from the store together by whoever visits all.
