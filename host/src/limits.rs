@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-/// Commands that may wait for the applier: about a second of work.
+/// Commands that may wait for the applier, before anything is known about what they cost.
 pub const QUEUE_COMMANDS: usize = 100_000;
 /// Bytes that may wait for the applier.
 pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
-/// What a refused client is told to wait; the queue is about a second long.
+/// How long what customers bring may wait for the applier, by what commands cost at present.
+/// Twice as much is still quick for a client; what comes beyond it is refused at once.
+pub(crate) const QUEUE_WAIT: Duration = Duration::from_millis(100);
+/// What a refused client is told to wait: by then the queue has been empty several times over.
 pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
 /// Commands of one group commit; more only adds latency, the sync is paid for long before.
 pub(crate) const GROUP_COMMANDS: usize = 1_000;

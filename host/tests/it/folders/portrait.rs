@@ -195,6 +195,7 @@ fn outcome_of(outcome: &AttemptOutcome) -> Json {
         AttemptOutcome::AddressGone { reason } => json!(["address_gone", reason]),
         AttemptOutcome::Unknown { reason } => json!(["unknown", reason]),
         AttemptOutcome::Refused { reason } => json!(["refused", reason.code()]),
+        AttemptOutcome::NotNow { at } => json!(["not_now", at.0]),
     }
 }
 
