@@ -104,7 +104,7 @@ pub(crate) enum Found<'a> {
     /// In memory.
     Here(&'a Customer),
     /// In the state store, as they are.
-    Stored,
+    Stored(Stands),
     Nobody,
 }
 
@@ -146,8 +146,10 @@ impl Partition {
     pub(crate) fn find(&self, key: Key) -> Found<'_> {
         match self.customers.get(&key) {
             Some(held) => Found::Here(&held.customer),
-            None if self.known.has(key) => Found::Stored,
-            None => Found::Nobody,
+            None => match self.known.stands(key) {
+                Stands::Nobody => Found::Nobody,
+                stands => Found::Stored(stands),
+            },
         }
     }
 
