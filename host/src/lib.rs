@@ -20,6 +20,7 @@ pub mod command;
 pub mod clock;
 pub mod limits;
 mod locks;
+pub mod columns;
 pub mod record;
 mod queue;
 mod shared;

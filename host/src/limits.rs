@@ -67,3 +67,7 @@ pub(crate) const DELIVERY_STEPS: usize = 64;
 pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;
 /// Positions in one row of an index: a few hundred bytes.
 pub(crate) const POSITIONS_PER_ROW: usize = 256;
+/// Customers read into the columns under one lock of their partition.
+pub(crate) const READ_PER_LOCK: usize = 64;
+/// Threads of one count that has to ask rows; more would take the applier's cores.
+pub(crate) const COUNTING_THREADS: usize = 8;

@@ -13,6 +13,7 @@ use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
 
+use crate::columns::changed::Changed;
 use crate::limits::SAVED_PER_LOCK;
 use crate::rows;
 
@@ -28,6 +29,8 @@ pub(crate) struct Held {
     pub(crate) wake: Option<Timestamp>,
     /// The epoch of the latest change; 0: as the state store has it.
     touched: u64,
+    /// See [`Changed`].
+    noted: u32,
 }
 
 /// The customers of one partition.
@@ -38,6 +41,8 @@ pub(crate) struct Partition {
     removed: HashSet<Key>,
     saving: Vec<Key>,
     saved: Vec<Saved>,
+    /// For the columns.
+    pub(crate) changed: Changed,
 }
 
 impl Partition {
@@ -49,6 +54,7 @@ impl Partition {
             removed: HashSet::new(),
             saving: Vec::new(),
             saved: Vec::new(),
+            changed: Changed::default(),
         }
     }
 
@@ -62,7 +68,7 @@ impl Partition {
 
     /// From the state store, at start.
     pub(crate) fn load(&mut self, key: Key, customer: Customer) {
-        self.customers.insert(key, Held { customer, wake: None, touched: 0 });
+        self.customers.insert(key, Held { customer, wake: None, touched: 0, noted: 0 });
     }
 
     /// The customer, about to be changed; a new one when there is none.
@@ -72,7 +78,9 @@ impl Partition {
             customer: Customer::default(),
             wake: None,
             touched: 0,
+            noted: 0,
         });
+        self.changed.note(&mut held.noted, key);
         if held.touched != epoch {
             if held.touched != 0 {
                 self.saved.push((key, Some(rows::customer_row(&held.customer))));

@@ -19,6 +19,7 @@ use crate::limits::MAX_REDIRECTS;
 use crate::locks::{lock, read};
 use crate::open::Sink;
 use crate::partition::{Key, Partition};
+use crate::query::audience::Mirrors;
 use crate::queue::Queue;
 use crate::record::ProjectRecord;
 
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     /// Behind the beginning of the record that is being judged: customers may show it already.
     pub(crate) judged: AtomicU64,
     pub(crate) partitions: Vec<RwLock<Partition>>,
+    /// The customers in columns, for counts.
+    pub(crate) mirrors: Mirrors,
     pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
     /// All changes of all projects with their positions, for "as it was then".
     pub(crate) changes: RwLock<Vec<(u64, ProjectRecord)>>,
@@ -116,6 +119,7 @@ impl Shared {
             last_record: AtomicU64::new(0),
             judged: AtomicU64::new(0),
             partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
+            mirrors: Mirrors::default(),
             projects: RwLock::default(),
             changes: RwLock::default(),
             books: RwLock::default(),
