@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use engine::condition::holds;
@@ -18,14 +19,17 @@ use engine::outreach::content::OutreachType;
 use engine::project::Project;
 use engine::situation::{History, Occasion, Situation};
 use engine::time::Timestamp;
+use store::state::StateError;
 
 use crate::columns::changed::Again;
 use crate::columns::{Mirror, Question, Reachable};
 use crate::history::{LogHistory, Parsed};
-use crate::limits::{COUNTING_THREADS, READ_PER_LOCK};
+use crate::limits::COUNTING_THREADS;
 use crate::locks::{lock, read, write};
 use crate::open::Host;
+use crate::query::QueryError;
 use crate::shared::Shared;
+use crate::walk::Walk;
 
 /// Customers shown beside an estimate.
 const SAMPLE: usize = 10;
@@ -65,27 +69,29 @@ pub struct Count {
 
 impl Host {
     /// Count the customers who match a filter; no filter means everyone.
+    ///
+    /// # Errors
+    /// The disk failed.
     pub fn estimate(
         &self,
         project: ProjectNo,
         filter: Option<&Condition>,
         reach: Reach<'_>,
-    ) -> Count {
+    ) -> Result<Count, QueryError> {
         let shared = &*self.shared;
         let Some(project) = shared.project(project) else {
-            return Count { at: self.now(), ..Count::default() };
+            return Ok(Count { at: self.now(), ..Count::default() });
         };
         let mirrored = Arc::clone(lock(&shared.mirrors.0).entry(project.no).or_default());
         let mut mirrored = lock(&mirrored);
         let at = self.now();
-        mirrored.refresh(shared, project.no);
-        let reached = |id| {
-            let Reach::Outreach(outreach) = reach else { return true };
-            let refuses = |customer: &Customer| {
-                reach_refusal(outreach, customer, &project.settings).is_some()
-            };
-            shared.look((project.no, id), refuses) == Some(false)
+        mirrored.refresh(shared, project.no)?;
+        let rows = Asked { shared, project: &project, now: at, fault: Mutex::default() };
+        let reached = |id| match reach {
+            Reach::Outreach(outreach) => rows.is_reached(id, outreach),
+            Reach::Anyhow | Reach::Channel(_) => true,
         };
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let question = Question {
             project: &project,
             filter,
@@ -96,64 +102,90 @@ impl Host {
             },
             now: at,
             sample: SAMPLE,
-            threads: std::thread::available_parallelism()
-                .map_or(1, NonZero::get)
-                .min(COUNTING_THREADS),
+            threads: threads.min(COUNTING_THREADS),
         };
-        let counted = mirrored
-            .mirror
-            .count(&question, &|id, condition| ask_row(shared, &project, id, condition, at));
-        Count { estimate: counted.estimate, sample: counted.sample, at }
+        let counted = mirrored.mirror.count(&question, &|id, condition| rows.holds(id, condition));
+        if let Some(fault) = lock(&rows.fault).take() {
+            return Err(fault.into());
+        }
+        Ok(Count { estimate: counted.estimate, sample: counted.sample, at })
     }
 }
 
 impl Mirrored {
     /// Read again who changed since the last count, or everybody.
-    fn refresh(&mut self, shared: &Shared, project: ProjectNo) {
+    fn refresh(&mut self, shared: &Shared, project: ProjectNo) -> Result<(), StateError> {
+        let read = self.read_again(shared, project);
+        if read.is_err() {
+            // Some may have been left out.
+            self.seen.clear();
+        }
+        read
+    }
+
+    fn read_again(&mut self, shared: &Shared, project: ProjectNo) -> Result<(), StateError> {
         self.seen.resize(shared.partitions.len(), None);
-        for ((partition, seen), number) in shared.partitions.iter().zip(&mut self.seen).zip(0_u8..)
-        {
-            let again = write(partition).changed.take(project, seen);
-            let ids = match again {
-                Again::These(ids) => ids,
-                Again::All => {
-                    // Whoever is in the columns may be gone.
-                    let before = self.mirror.ids().filter(|id| id.partition() == number);
-                    let mut ids: Vec<CustomerId> = before.collect();
-                    let partition = read(partition);
-                    let own = partition.iter().filter(|((no, _), _)| *no == project);
-                    ids.extend(own.map(|((_, id), _)| *id));
-                    ids
-                }
-            };
-            for ids in ids.chunks(READ_PER_LOCK) {
-                let partition = read(partition);
-                for id in ids {
-                    match partition.get((project, *id)) {
-                        Some(customer) => self.mirror.set(*id, customer),
-                        None => self.mirror.remove(*id),
-                    }
-                }
+        let (mut these, mut all) = (Vec::new(), false);
+        for (partition, seen) in shared.partitions.iter().zip(&mut self.seen) {
+            match write(partition).changed.take(project, seen) {
+                Again::These(ids) => these.extend(ids),
+                Again::All => all = true,
             }
         }
+        let mirror = &mut self.mirror;
+        if all {
+            let is_gone = |id: &CustomerId| !read(shared.partition(*id)).known.has((project, *id));
+            let gone: Vec<CustomerId> = mirror.ids().filter(is_gone).collect();
+            for id in gone {
+                mirror.remove(id);
+            }
+            return Walk { signposts: true, ..Walk::of(project) }.visit(shared, |id, customer| {
+                mirror.set(id, customer);
+                ControlFlow::Continue(())
+            });
+        }
+        for id in these {
+            if shared.look((project, id), |customer| mirror.set(id, customer))?.is_none() {
+                mirror.remove(id);
+            }
+        }
+        Ok(())
     }
 }
 
-/// What the columns cannot say. Whoever is gone meanwhile matches nothing.
-fn ask_row(
-    shared: &Shared,
-    project: &Project,
-    id: CustomerId,
-    condition: &Condition,
+/// What the columns cannot say is asked here.
+struct Asked<'a> {
+    shared: &'a Shared,
+    project: &'a Project,
     now: Timestamp,
-) -> bool {
-    let parsed = Parsed::default();
-    let at_hand = (u64::MAX, &[][..]);
-    let history = LogHistory { reader: &shared.reader, project, parsed: &parsed, at_hand };
-    let holds = |customer: &Customer| {
-        holds(condition, &ask(project, id, customer, Occasion::Question, now, &history))
-    };
-    shared.look((project.no, id), holds) == Some(true)
+    fault: Mutex<Option<StateError>>,
+}
+
+impl Asked<'_> {
+    fn holds(&self, id: CustomerId, condition: &Condition) -> bool {
+        let (reader, project) = (&self.shared.reader, self.project);
+        let parsed = Parsed::default();
+        let history = LogHistory { reader, project, parsed: &parsed, at_hand: (u64::MAX, &[]) };
+        self.look(id, |customer| {
+            holds(condition, &ask(project, id, customer, Occasion::Question, self.now, &history))
+        })
+    }
+
+    fn is_reached(&self, id: CustomerId, outreach: &Outreach) -> bool {
+        let settings = &self.project.settings;
+        self.look(id, |customer| reach_refusal(outreach, customer, settings).is_none())
+    }
+
+    /// Whoever is gone meanwhile matches nothing.
+    fn look(&self, id: CustomerId, at: impl FnOnce(&Customer) -> bool) -> bool {
+        match self.shared.look((self.project.no, id), at) {
+            Ok(answer) => answer == Some(true),
+            Err(fault) => {
+                lock(&self.fault).get_or_insert(fault);
+                false
+            }
+        }
+    }
 }
 
 /// A customer, asked.
