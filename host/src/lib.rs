@@ -53,6 +53,7 @@ mod replay;
 mod fold;
 mod open;
 mod submit;
+pub mod retry;
 pub mod query;
 
 pub use books::{Counts, LaunchProgress};

@@ -11,6 +11,7 @@ use engine::time::Timestamp;
 use store::state::StateError;
 
 use crate::command::{Submission, SubmitError};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::locks::lock;
 use crate::open::Host;
 use crate::queue::{Answer, Answers, Job};
@@ -98,9 +99,29 @@ impl Host {
         self.shared.reader.durable()
     }
 
+    /// Everything durable as of this call, for a backup.
+    ///
+    /// # Errors
+    /// The log is damaged.
+    pub fn cut(&self) -> Result<store::log::Cut, store::log::LogError> {
+        self.shared.reader.cut()
+    }
+
     /// Commands and bytes that wait for the applier.
     pub fn waiting(&self) -> (usize, usize) {
         self.shared.queue.waiting()
+    }
+
+    /// What customers would be answered now, if they would be refused anyway: nobody needs to
+    /// read what they bring, so that a flood costs little.
+    ///
+    /// # Errors
+    /// Too much waits.
+    pub fn has_room(&self) -> Result<(), SubmitError> {
+        match self.shared.queue.is_full() {
+            true => Err(SubmitError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS }),
+            false => Ok(()),
+        }
     }
 
     /// Deliveries that are due on channels outside, each handed out once until its attempt comes

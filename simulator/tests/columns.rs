@@ -320,7 +320,7 @@ impl World {
 
 fn write(customer: &mut Customer, key: &str, value: Option<Value>) {
     let Some(value) = value else { return };
-    customer.attributes.insert(key.to_owned(), Attribute { value, changed: Timestamp(0) });
+    customer.attributes.insert(key.into(), Attribute { value, changed: Timestamp(0) });
 }
 
 /// Outreaches and segments that filters may name.

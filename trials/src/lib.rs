@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod dice;
+pub mod faults;
 pub mod kills;
 pub mod overload;
 pub mod receiver;

@@ -28,6 +28,7 @@ mod count;
 pub use count::{Counted, Question, Reachable, Rows};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::condition::eval::{bucket_of, steps};
 use engine::customer::{Customer, Tally};
@@ -78,7 +79,7 @@ enum Happening {
 #[derive(Debug)]
 pub struct Mirror {
     slots: Slots,
-    columns: BTreeMap<String, Column>,
+    columns: BTreeMap<Arc<str>, Column>,
     series: BTreeMap<Happening, Series>,
     /// Some have no column or series.
     is_full: bool,
@@ -91,7 +92,7 @@ pub struct Mirror {
 
 impl Default for Mirror {
     fn default() -> Mirror {
-        let columns = COMPUTED.iter().map(|key| ((*key).to_owned(), Column::new())).collect();
+        let columns = COMPUTED.iter().map(|key| (Arc::from(*key), Column::new())).collect();
         Mirror {
             slots: Slots::default(),
             columns,

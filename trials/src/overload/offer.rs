@@ -16,13 +16,13 @@ pub(super) const COMMON: &str = "clicked";
 /// The event that one of each batch is, and that an outreach listens to.
 pub(super) const RARE: &str = "bought";
 /// Events of one batch.
-pub(super) const EVENTS_PER_BATCH: u64 = 50;
+pub(super) const EVENTS_PER_BATCH: u64 = 100;
 /// Customers who are spoken of.
 const CUSTOMERS: u64 = 2_000;
 /// Clients that wait for each answer: enough to keep the server busy.
 const WAITING: usize = 16;
 /// Clients by the clock: enough that one is free when its moment comes.
-const BY_THE_CLOCK: usize = 160;
+const BY_THE_CLOCK: usize = 256;
 
 /// Where to send.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl Target {
 
     /// The batch with this number, always the same.
     pub(super) fn request(&self, series: u64, number: u64) -> Vec<u8> {
-        let mut body = String::with_capacity(10_000);
+        let mut body = String::with_capacity(16_000);
         body.push_str("{\"batch\":[");
         for place in 0..EVENTS_PER_BATCH {
             let comma = if place == 0 { "" } else { "," };
