@@ -7,7 +7,7 @@
 //! All customers are resident. A bounded cache with the state store behind it is the next step when
 //! memory is scarcer than here; `touch` is the place.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
@@ -15,6 +15,7 @@ use engine::time::Timestamp;
 
 use crate::limits::SAVED_PER_LOCK;
 use crate::rows;
+use crate::spread::SpreadMap;
 
 pub(crate) type Key = (ProjectNo, CustomerId);
 
@@ -32,7 +33,7 @@ pub(crate) struct Held {
 
 /// The customers of one partition.
 pub(crate) struct Partition {
-    customers: HashMap<Key, Held>,
+    customers: SpreadMap<Key, Held>,
     epoch: u64,
     dirty: Vec<Key>,
     removed: HashSet<Key>,
@@ -43,7 +44,7 @@ pub(crate) struct Partition {
 impl Partition {
     pub(crate) fn new() -> Partition {
         Partition {
-            customers: HashMap::new(),
+            customers: SpreadMap::default(),
             epoch: 1,
             dirty: Vec::new(),
             removed: HashSet::new(),

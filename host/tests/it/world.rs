@@ -111,6 +111,7 @@ pub(crate) fn options(clock: &Arc<AtomicI64>, published: &Arc<Mutex<Vec<Publishe
         clock: Clock::Virtual(Arc::clone(clock)),
         segment_bytes: 4 * 1024 * 1024,
         sink: Arc::new(move |effect| published.lock().unwrap().push(effect.clone())),
+        watched: Arc::new(|| true),
         ..Options::default()
     }
 }
