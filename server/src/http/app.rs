@@ -83,12 +83,13 @@ impl App {
     ) -> anyhow::Result<App> {
         let channels = Channels::new(config.channels()?)?;
         let signals = Arc::new(Signals::new());
-        let told = Arc::clone(&signals);
+        let (told, asked) = (Arc::clone(&signals), Arc::clone(&signals));
         let options = host::Options {
             queue_commands: config.queue.commands,
             queue_bytes: config.queue.bytes,
             checkpoint_every: std::time::Duration::from_millis(config.checkpoint.every_ms),
             sink: Arc::new(move |published| told.publish(published)),
+            watched: Arc::new(move || asked.is_watched()),
             ..host::Options::default()
         };
         let folder = config.data.clone();
