@@ -7,5 +7,6 @@ pub mod client;
 pub mod dice;
 pub mod kills;
 pub mod overload;
+pub mod poison;
 pub mod receiver;
 pub mod server;
