@@ -40,6 +40,9 @@ pub const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
 pub const CHECKPOINT_CUSTOMERS: usize = 200_000;
 /// Customers serialized under one lock of their partition.
 pub(crate) const SAVED_PER_LOCK: usize = 64;
+/// How long at most nobody looks at the clock while something waits for it: clocks are set, and
+/// machines sleep, without a word to whoever sleeps.
+pub const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 /// How long the writer waits before it asks a full disk again.
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// Silence after which the log's witness is brought up to date.
