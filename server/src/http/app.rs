@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::error::{ApiError, ApiResult, Code};
 use super::outreaches::Counts;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::keys::Keys;
 use crate::limits;
 use crate::signals::Signals;
@@ -93,6 +93,7 @@ impl App {
             queue_commands: config.queue.commands,
             queue_bytes: config.queue.bytes,
             checkpoint_every: std::time::Duration::from_millis(config.checkpoint.every_ms),
+            customers_bytes: config.memory.customers_mb.saturating_mul(config::MEGABYTE),
             sink: Arc::new(move |published| told.publish(published)),
             watched: Arc::new(move || asked.is_watched()),
             ..host::Options::default()
