@@ -11,7 +11,7 @@ use engine::time::Timestamp;
 use store::log::LogReader;
 
 use crate::books::Books;
-use crate::clock::Clock;
+use crate::clock::{Ahead, Clock};
 use crate::due::DueQueue;
 use crate::fresh::Layers;
 use crate::holding::Memory;
@@ -26,6 +26,7 @@ use crate::record::ProjectRecord;
 /// layers and books; readers take short locks.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
+    pub(crate) ahead: Ahead,
     /// The latest time of a record.
     pub(crate) latest: AtomicI64,
     /// Where the latest record lies, durable or not.
@@ -117,6 +118,7 @@ impl Shared {
     pub(crate) fn new(parts: Parts) -> Shared {
         Shared {
             clock: parts.clock,
+            ahead: Ahead::default(),
             latest: AtomicI64::new(0),
             last_record: AtomicU64::new(0),
             judged: AtomicU64::new(0),
@@ -140,7 +142,12 @@ impl Shared {
 
     /// The clock, never before a moment that stands in the log.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now().max(Timestamp(self.latest.load(Ordering::Acquire)))
+        let latest = Timestamp(self.latest.load(Ordering::Acquire));
+        let now = self.clock.now();
+        match &self.clock {
+            Clock::Wall if now < latest => self.ahead.now(latest, Instant::now()),
+            Clock::Wall | Clock::Virtual(_) => now.max(latest),
+        }
     }
 
     pub(crate) fn partition(&self, customer: CustomerId) -> &RwLock<Partition> {
