@@ -7,6 +7,7 @@
 //! the only one of the two that a busy machine leaves nearly alone.
 
 mod chart;
+mod counts;
 mod load;
 mod machine;
 mod page;
@@ -35,6 +36,7 @@ const ROWS: &[Row] = &[
     ),
     ("inside", "the same inside the process", rows::inside::run),
     ("disk", "bytes written per event of 300 bytes", rows::disk::run),
+    ("counts", "exact counts of audiences, beside DuckDB, Polars and chDB", counts::run),
     ("webhook", "event to webhook: idle and in a burst", rows::webhook::run),
     ("open", "latency at a given rate, whoever is slow", rows::open::run),
     (

@@ -20,6 +20,7 @@ pub mod command;
 pub mod clock;
 pub mod limits;
 mod locks;
+pub mod columns;
 pub mod record;
 mod queue;
 mod shared;
@@ -57,7 +58,7 @@ pub mod query;
 
 pub use books::{Counts, LaunchProgress};
 pub use clock::Clock;
-pub use open::{Host, OpenError, Options, Sink};
+pub use open::{Host, OpenError, Options, Sink, Watched};
 pub use published::Published;
 pub use queue::{Answer, Answers};
 pub use rows::{DeliveryRow, DeliveryStep};

@@ -34,6 +34,9 @@ use crate::writer;
 /// Who is told what became durable. Called by the writer thread, so it must not block.
 pub type Sink = Arc<dyn Fn(&Published) + Send + std::marker::Sync>;
 
+/// Whether anybody looks at the live tail. Asked by the applier for each record.
+pub type Watched = Arc<dyn Fn() -> bool + Send + std::marker::Sync>;
+
 /// How a host runs. The defaults are right for a server.
 #[derive(Clone)]
 pub struct Options {
@@ -58,6 +61,8 @@ pub struct Options {
     pub customers_bytes: usize,
     /// Who is told what became durable.
     pub sink: Sink,
+    /// Whether the sink wants the live tail of events, decisions and deliveries; not by default.
+    pub watched: Watched,
 }
 
 impl Default for Options {
@@ -73,6 +78,7 @@ impl Default for Options {
             checkpoint_customers: limits::CHECKPOINT_CUSTOMERS,
             customers_bytes: limits::CUSTOMERS_BYTES,
             sink: Arc::new(|_| {}),
+            watched: Arc::new(|| false),
         }
     }
 }
@@ -176,6 +182,7 @@ impl Host {
             buffer: Vec::new(),
             effects: Vec::new(),
             due: Vec::new(),
+            watched: Arc::clone(&options.watched),
         };
         let threads = start(&shared, enactor, waiting.attempts, committer, &options)?;
         Ok(Host { shared, threads: Mutex::new(threads) })

@@ -17,6 +17,7 @@ use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
 
+use crate::columns::changed::Changed;
 use crate::customer_row::{self, Pool};
 use crate::known::{Known, Stands, Turn};
 use crate::limits::{EVICTION_PATIENCE, SAVED_PER_LOCK};
@@ -50,6 +51,8 @@ pub(crate) struct Held {
     pub(crate) wake: Option<Timestamp>,
     /// The epoch of the latest change; 0: none since they were read.
     touched: u64,
+    /// See [`Changed`].
+    noted: u32,
     /// Whether a checkpoint took them since.
     saved: bool,
     /// Whether the store has, or will have, an index row of what waits for them.
@@ -70,6 +73,7 @@ impl Held {
         Held {
             wake: next_moment(&customer),
             touched: 0,
+            noted: 0,
             saved: true,
             indexed: !Waits::of(&customer).is_empty(),
             used: false,
@@ -124,6 +128,8 @@ pub(crate) struct Partition {
     removed: SpreadSet<Key>,
     saving: Vec<Key>,
     saved: Vec<Saved>,
+    /// For the columns.
+    pub(crate) changed: Changed,
 }
 
 impl Partition {
@@ -140,6 +146,7 @@ impl Partition {
             removed: SpreadSet::default(),
             saving: Vec::new(),
             saved: Vec::new(),
+            changed: Changed::default(),
         }
     }
 
@@ -186,6 +193,7 @@ impl Partition {
             held.indexed = self.removed.contains(&key);
             Box::new(held)
         });
+        self.changed.note(&mut held.noted, key);
         if held.touched != epoch {
             if !held.saved {
                 self.saved.push(held.save(key));

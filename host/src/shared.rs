@@ -11,13 +11,14 @@ use engine::time::Timestamp;
 use store::log::LogReader;
 
 use crate::books::Books;
-use crate::clock::Clock;
+use crate::clock::{Ahead, Clock};
 use crate::due::DueQueue;
 use crate::fresh::Layers;
 use crate::holding::Memory;
 use crate::locks::{lock, read};
 use crate::open::Sink;
 use crate::partition::Partition;
+use crate::query::audience::Mirrors;
 use crate::queue::Queue;
 use crate::record::ProjectRecord;
 
@@ -25,6 +26,7 @@ use crate::record::ProjectRecord;
 /// layers and books; readers take short locks.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
+    pub(crate) ahead: Ahead,
     /// The latest time of a record.
     pub(crate) latest: AtomicI64,
     /// Where the latest record lies, durable or not.
@@ -32,6 +34,8 @@ pub(crate) struct Shared {
     /// Behind the beginning of the record that is being judged: customers may show it already.
     pub(crate) judged: AtomicU64,
     pub(crate) partitions: Vec<RwLock<Partition>>,
+    /// The customers in columns, for counts.
+    pub(crate) mirrors: Mirrors,
     /// How much of the customers is in memory, and how much may be.
     pub(crate) memory: Memory,
     pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
@@ -114,11 +118,13 @@ impl Shared {
     pub(crate) fn new(parts: Parts) -> Shared {
         Shared {
             clock: parts.clock,
+            ahead: Ahead::default(),
             latest: AtomicI64::new(0),
             last_record: AtomicU64::new(0),
             judged: AtomicU64::new(0),
             memory: parts.memory,
             partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
+            mirrors: Mirrors::default(),
             projects: RwLock::default(),
             changes: RwLock::default(),
             books: RwLock::default(),
@@ -136,7 +142,12 @@ impl Shared {
 
     /// The clock, never before a moment that stands in the log.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now().max(Timestamp(self.latest.load(Ordering::Acquire)))
+        let latest = Timestamp(self.latest.load(Ordering::Acquire));
+        let now = self.clock.now();
+        match &self.clock {
+            Clock::Wall if now < latest => self.ahead.now(latest, Instant::now()),
+            Clock::Wall | Clock::Virtual(_) => now.max(latest),
+        }
     }
 
     pub(crate) fn partition(&self, customer: CustomerId) -> &RwLock<Partition> {

@@ -76,8 +76,6 @@ pub(crate) struct Walk {
     pub(crate) project: ProjectNo,
     /// From here on, exclusive.
     pub(crate) after: Option<CustomerId>,
-    /// Up to here, inclusive.
-    pub(crate) to: Option<CustomerId>,
     /// Merged guests too.
     pub(crate) signposts: bool,
 }
@@ -85,21 +83,7 @@ pub(crate) struct Walk {
 impl Walk {
     /// All customers of a project.
     pub(crate) fn of(project: ProjectNo) -> Walk {
-        Walk { project, after: None, to: None, signposts: false }
-    }
-
-    /// The same in shares of about the same size.
-    pub(crate) fn shares(self, count: usize) -> Vec<Walk> {
-        let count = count.max(1) as u128;
-        // Ids are hashes, so equal spans of them hold about equally many.
-        let bound = |share: u128| CustomerId(u128::MAX / count * share);
-        (0..count)
-            .map(|share| Walk {
-                after: (share > 0).then(|| bound(share)),
-                to: (share + 1 < count).then(|| bound(share + 1)),
-                ..self
-            })
-            .collect()
+        Walk { project, after: None, signposts: false }
     }
 
     /// Visit them in the order of their ids until `visit` breaks off.
@@ -108,8 +92,7 @@ impl Walk {
         shared: &Shared,
         mut visit: impl FnMut(CustomerId, &Customer) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
-        let to = self.to.unwrap_or(CustomerId(u128::MAX));
-        let mut ids = Ids::new(shared, &self).take_while(|id| *id <= to);
+        let mut ids = Ids::new(shared, &self);
         loop {
             let chunk: Vec<CustomerId> = ids.by_ref().take(WALKED_AT_ONCE).collect();
             if chunk.is_empty() {

@@ -8,5 +8,6 @@ pub mod dice;
 pub mod faults;
 pub mod kills;
 pub mod overload;
+pub mod poison;
 pub mod receiver;
 pub mod server;

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use trials::kills::{self, End};
-use trials::overload;
+use trials::{overload, poison};
 
 const USAGE: &str = "\
 trials kills [--rounds 100] [--seed 1]   kill -9 under load, again and again
 trials stops [--rounds 50] [--seed 1]    SIGTERM under load, again and again
 trials overload [--seconds 60] [--factor 10]
                                          more than the server can take, in bounded memory
+trials poison                            hostile input at every entry
 trials faults [--against log|state|server] [--points 60|all] [--seed 1]
                                          kills, power cuts, failing and full disks, damage
 All but faults take --scratch FOLDER, by default one in the folder for temporary files.
@@ -47,6 +48,7 @@ fn run(words: &[String]) -> anyhow::Result<bool> {
             let (seconds, factor) = (options.number("seconds", 60)?, options.number("factor", 10)?);
             overload(seconds, factor, &scratch)
         }
+        "poison" => poison(&scratch),
         other => bail!("there is no trial {other:?}\n{USAGE}"),
     };
     // What a trial left behind is what its fault can be read from.
@@ -69,6 +71,13 @@ fn overload(seconds: u64, factor: u64, scratch: &Path) -> anyhow::Result<bool> {
     wrong.iter().for_each(|words| println!("{words}"));
     println!("= {}", found.figures());
     Ok(wrong.is_empty())
+}
+
+fn poison(scratch: &Path) -> anyhow::Result<bool> {
+    let found = poison::run(scratch)?;
+    found.words.iter().for_each(|words| println!("{words}"));
+    println!("= {}", found.figures());
+    Ok(found.faults == 0)
 }
 
 /// `--name value`, as often as wished.

@@ -1,6 +1,7 @@
 //! What a team would use instead, in the same run on the same machine. Each peer is a program of
 //! its own under `bench/peers/`, with its own lock file.
 
+mod postgres;
 mod rules;
 
 use crate::setting::Setting;
@@ -14,6 +15,9 @@ pub(crate) fn run(setting: &Setting, names: &[&str]) -> anyhow::Result<()> {
     println!("{}\n", setting.machine.shown());
     if wanted("rules") {
         rules::run(setting)?;
+    }
+    if wanted("postgres") {
+        postgres::run(setting)?;
     }
     Ok(())
 }

@@ -110,7 +110,7 @@ fn absorb_event(place: Place<'_>, customer: &mut Customer, event: &Event) -> Abs
     let call = Some(Call::Seen { silent });
     let mut absorbed = Absorbed { call, ..Absorbed::default() };
     if !event.historical {
-        let says_so = happening.key == event_key(derived::SESSION_STARTED);
+        let says_so = happening.key == *derived::SESSION_STARTED_KEY;
         let begins = is_active(customer, event.at, settings.session_timeout_minutes, says_so);
         if begins && !says_so {
             absorbed.happenings.push(derived::session_started(&happening));

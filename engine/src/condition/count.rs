@@ -1,6 +1,7 @@
 //! How many customers match each part of a filter, one customer at a time.
 //!
 //! Every node is asked, without stopping early, because the question is where people drop out.
+//! This is the slow and obvious way; the host counts in columns and has to come to the same.
 
 use crate::condition::eval;
 use crate::estimate::{ConditionCount, Estimate};
@@ -10,7 +11,7 @@ use crate::situation::Situation;
 /// Add one customer to the counts. `total` and `reachable` are the caller's.
 pub fn tally(filter: &Condition, s: &Situation<'_>, estimate: &mut Estimate) {
     if estimate.conditions.is_empty() {
-        lay_out(filter, matches!(filter.ask, Ask::All(_)), &mut estimate.conditions);
+        estimate.conditions = lines(filter);
     }
     let mut answers = Vec::with_capacity(estimate.conditions.len());
     let matched = answer(filter, s, 0, &mut answers);
@@ -25,6 +26,13 @@ pub fn tally(filter: &Condition, s: &Situation<'_>, estimate: &mut Estimate) {
             *cumulative += u64::from(so_far);
         }
     }
+}
+
+/// The lines of a filter's estimate: one per node, parents before children.
+pub fn lines(filter: &Condition) -> Vec<ConditionCount> {
+    let mut lines = Vec::new();
+    lay_out(filter, matches!(filter.ask, Ask::All(_)), &mut lines);
+    lines
 }
 
 /// One line per node, parents before children; children of the outermost `all` also accumulate.

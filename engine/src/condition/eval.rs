@@ -5,11 +5,11 @@
 
 use crate::condition::test::{self, TestContext};
 use crate::customer::{Occurrence, Tally};
-use crate::ids;
+use crate::ids::{self, CustomerId};
 use crate::outreach::compiled::{Ask, Condition, EventTest, Window};
 use crate::outreach::definition::{Count, OutreachStep};
 use crate::situation::{Happening, Occasion, Situation};
-use crate::time::{self, Timestamp};
+use crate::time::{self, Timestamp, Zone};
 use crate::value;
 
 /// Does the condition hold?
@@ -56,12 +56,12 @@ fn holds_in(
             let member = condition.as_ref().is_none_or(|condition| holds(condition, s));
             member != *negate
         }
-        Ask::RandomBucket { from, to, salt } => in_bucket(*from, *to, salt, s),
+        Ask::RandomBucket { from, to, salt } => is_inside(*from, *to, bucket(salt, s)),
     }
 }
 
 /// The moments of a step of an outreach.
-pub(super) fn steps(tally: &Tally, step: OutreachStep) -> &[Timestamp] {
+pub fn steps(tally: &Tally, step: OutreachStep) -> &[Timestamp] {
     match step {
         OutreachStep::Sent => &tally.granted,
         OutreachStep::Displayed => &tally.displayed,
@@ -79,36 +79,49 @@ pub(super) fn context<'a>(s: &'a Situation<'_>) -> TestContext<'a> {
 
 /// A window at a moment: `after < at <= until`. Never beyond now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) after: Timestamp,
-    pub(super) until: Timestamp,
+pub struct Bounds {
+    /// The last moment before it.
+    pub after: Timestamp,
+    /// Its last moment.
+    pub until: Timestamp,
 }
 
 impl Bounds {
-    pub(super) fn contain(self, at: Timestamp) -> bool {
+    /// Does the moment lie in the window?
+    pub fn contain(self, at: Timestamp) -> bool {
         self.after < at && at <= self.until
     }
 }
 
 /// The bounds of a window now.
 pub(super) fn bounds(window: &Window, s: &Situation<'_>) -> Bounds {
+    bounds_at(window, s.now, &s.zone, s.customer.first_seen)
+}
+
+/// The bounds of a window at a moment, for whoever lives in a zone and was first seen then.
+pub fn bounds_at(
+    window: &Window,
+    now: Timestamp,
+    zone: &Zone,
+    first_seen: Option<Timestamp>,
+) -> Bounds {
     match window {
-        Window::Ever => Bounds { after: Timestamp::MIN, until: s.now },
+        Window::Ever => Bounds { after: Timestamp::MIN, until: now },
         Window::Last { amount, unit } => {
-            Bounds { after: time::shift(s.now, -i64::from(*amount), *unit, &s.zone), until: s.now }
+            Bounds { after: time::shift(now, -i64::from(*amount), *unit, zone), until: now }
         }
         Window::Between { from, to } => {
-            let (from, to) = (time::parse_range(from, &s.zone), time::parse_range(to, &s.zone));
+            let (from, to) = (time::parse_range(from, zone), time::parse_range(to, zone));
             match (from, to) {
                 (Some((first, _)), Some((_, next))) => {
-                    Bounds { after: first.plus_ms(-1), until: next.plus_ms(-1).min(s.now) }
+                    Bounds { after: first.plus_ms(-1), until: next.plus_ms(-1).min(now) }
                 }
-                (Some(_) | None, Some(_) | None) => Bounds { after: s.now, until: s.now },
+                (Some(_) | None, Some(_) | None) => Bounds { after: now, until: now },
             }
         }
         Window::SinceFirstSeen => {
-            let after = s.customer.first_seen.map_or(Timestamp::MIN, |at| at.plus_ms(-1));
-            Bounds { after, until: s.now }
+            let after = first_seen.map_or(Timestamp::MIN, |at| at.plus_ms(-1));
+            Bounds { after, until: now }
         }
     }
 }
@@ -205,12 +218,17 @@ pub(super) fn is_among(occurrences: &[Occurrence], one: Occurrence) -> bool {
 
 /// A customer's place in the order of a salt, in hundredths of a percent.
 pub fn bucket(salt: &str, s: &Situation<'_>) -> u32 {
-    let place = ids::hash(&[salt.as_bytes(), &s.id.to_bytes()]) % 10_000;
+    bucket_of(salt, s.id)
+}
+
+/// The same, by the customer's id alone.
+pub fn bucket_of(salt: &str, id: CustomerId) -> u32 {
+    let place = ids::hash(&[salt.as_bytes(), &id.to_bytes()]) % 10_000;
     u32::try_from(place).unwrap_or(0)
 }
 
-fn in_bucket(from: u32, to: u32, salt: &str, s: &Situation<'_>) -> bool {
-    let place = bucket(salt, s);
+/// Does the place lie in a share that may wrap?
+pub fn is_inside(from: u32, to: u32, place: u32) -> bool {
     let inside = |place: u32| from <= place && place < to;
     inside(place) || inside(place + 10_000)
 }

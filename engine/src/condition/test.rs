@@ -84,27 +84,49 @@ pub fn count_range(count: &Count) -> (u64, u64) {
 
 /// Does a moment pass a test of dates?
 pub fn date_passes(test: &DateTest, at: Timestamp, s: &TestContext<'_>) -> bool {
+    match moments(test, s) {
+        Moments::From(first, last) => first <= at && at <= last,
+        Moments::OnTheDay => is_anniversary(s.zone.day_of(at), s.zone.day_of(s.now)),
+    }
+}
+
+/// The moments that pass a test of dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moments {
+    /// From the first to the last, both included; none when the first is later.
+    From(Timestamp, Timestamp),
+    /// Those whose day and month is celebrated today.
+    OnTheDay,
+}
+
+/// The moments that pass a test of dates now: one stretch, whatever the test.
+pub fn moments(test: &DateTest, s: &TestContext<'_>) -> Moments {
+    const NONE: (Timestamp, Timestamp) = (Timestamp::MAX, Timestamp::MIN);
     let range = |text: &str| time::parse_range(text, s.zone);
+    let before = |end: Timestamp| end.plus_ms(-1);
     let ago = |amount: u32, unit| time::shift(s.now, -i64::from(amount), unit, s.zone);
-    match test {
-        DateTest::Before(text) => range(text).is_some_and(|(first, _)| at < first),
-        DateTest::On(text) => range(text).is_some_and(|(first, next)| first <= at && at < next),
-        DateTest::After(text) => range(text).is_some_and(|(_, next)| next <= at),
+    let (first, last) = match test {
+        DateTest::Before(text) => {
+            range(text).map_or(NONE, |(first, _)| (Timestamp::MIN, before(first)))
+        }
+        DateTest::On(text) => range(text).map_or(NONE, |(first, next)| (first, before(next))),
+        DateTest::After(text) => range(text).map_or(NONE, |(_, next)| (next, Timestamp::MAX)),
         DateTest::Between(from, to) => match (range(from), range(to)) {
-            (Some((first, _)), Some((_, next))) => first <= at && at < next,
-            (Some(_) | None, Some(_) | None) => false,
+            (Some((first, _)), Some((_, next))) => (first, before(next)),
+            (Some(_) | None, Some(_) | None) => NONE,
         },
-        DateTest::MoreThanAgo(amount, unit) => at <= ago(*amount, *unit),
-        DateTest::LessThanAgo(amount, unit) => ago(*amount, *unit) < at && at <= s.now,
+        DateTest::MoreThanAgo(amount, unit) => (Timestamp::MIN, ago(*amount, *unit)),
+        DateTest::LessThanAgo(amount, unit) => (ago(*amount, *unit).plus_ms(1), s.now),
         DateTest::ExactlyAgo(amount, unit) => {
             let (first, next) = time::unit_around(ago(*amount, *unit), *unit, s.zone);
-            first <= at && at < next
+            (first, before(next))
         }
         DateTest::InNext(amount, unit) => {
-            s.now < at && at <= time::shift(s.now, i64::from(*amount), *unit, s.zone)
+            (s.now.plus_ms(1), time::shift(s.now, i64::from(*amount), *unit, s.zone))
         }
-        DateTest::Anniversary => is_anniversary(s.zone.day_of(at), s.zone.day_of(s.now)),
-    }
+        DateTest::Anniversary => return Moments::OnTheDay,
+    };
+    Moments::From(first, last)
 }
 
 /// The day on which a month and day is celebrated in a year: 29 February moves to the 28th.

@@ -14,6 +14,7 @@ mod overload;
 mod questions;
 mod sending;
 mod launching;
+mod counting;
 mod folders;
 mod full_disk;
 mod cache;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,7 @@ use super::App;
 use super::auth::{self, Caller};
 use super::error::{ApiError, ApiResult, Code, ProblemDetails};
 use super::ingest::{BrowserFaults, check_depth, read_id, read_time, unreadable, url_pairs};
+use super::query::Parts1;
 use crate::keys::KeyKind;
 use crate::limits;
 
@@ -192,7 +193,7 @@ async fn inbox(
             body = ProblemDetails), BrowserFaults))]
 async fn receipt(
     State(app): State<App>,
-    Path((delivery, word)): Path<(String, String)>,
+    Parts1((delivery, word)): Parts1<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,

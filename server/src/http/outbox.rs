@@ -7,7 +7,7 @@ mod message;
 
 use std::path::PathBuf;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -19,6 +19,7 @@ use super::App;
 use super::auth;
 use super::error::{ApiError, Code};
 use super::page::{self, Place, escape};
+use super::query::Parts1;
 use crate::keys::KeyKind;
 
 /// Messages that are listed, the newest first.
@@ -175,7 +176,7 @@ async fn list(State(app): State<App>) -> Result<Response, ApiError> {
 }
 
 /// A message as it would look, and as it is; `<file>.html` is a mail's HTML alone.
-async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, ApiError> {
+async fn show(State(app): State<App>, Parts1(name): Parts1<String>) -> Result<Response, ApiError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let (file, alone) = match name.strip_suffix(".html") {
         Some(file) => (file, true),

@@ -4,7 +4,7 @@
 //! cookie or a key: the link is the proof. It names the delivery and is signed with a secret of
 //! this installation, so nobody can unsubscribe somebody else by counting.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Router, routing};
@@ -17,6 +17,7 @@ use host::command::Command;
 use super::App;
 use super::error::{ApiResult, Code};
 use super::page::{self, escape};
+use super::query::Parts1;
 use crate::secret;
 
 const MAC_BYTES: usize = 16;
@@ -31,7 +32,7 @@ pub(crate) fn link(app: &App, project: ProjectNo, delivery: DeliveryId) -> Strin
     format!("{}/u/{}", app.config.base_url, token(&app.link_secret, project, delivery))
 }
 
-async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
+async fn show(State(app): State<App>, Parts1(token): Parts1<String>) -> Response {
     let Some((project, _)) = read_token(&app.link_secret, &token) else { return broken_link() };
     let body = format!(
         "<h1>Unsubscribe</h1><p>You will get no more of these messages from <b>{}</b>.</p>\
@@ -41,7 +42,7 @@ async fn show(State(app): State<App>, Path(token): Path<String>) -> Response {
     page::customer(StatusCode::OK, "Unsubscribe", &body)
 }
 
-async fn act(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+async fn act(State(app): State<App>, Parts1(token): Parts1<String>) -> ApiResult<Response> {
     let Some((project, delivery)) = read_token(&app.link_secret, &token) else {
         return Ok(broken_link());
     };

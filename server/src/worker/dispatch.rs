@@ -236,7 +236,8 @@ impl Dispatcher {
 
 fn pause(next: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let ms = next?.0.saturating_sub(now.0).max(1);
-    Some(Duration::from_millis(u64::try_from(ms).unwrap_or(1)))
+    let until = Duration::from_millis(u64::try_from(ms).unwrap_or(1));
+    Some(until.min(host::limits::LOOK_AT_CLOCK))
 }
 
 async fn sleep(pause: Option<Duration>) {

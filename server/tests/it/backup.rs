@@ -36,7 +36,7 @@ fn text(path: &Path) -> &str {
 }
 
 fn state_hash(folder: &Path) -> [u8; 32] {
-    Host::open(folder, Options::default()).unwrap().state_hash()
+    Host::open(folder, Options::default()).unwrap().state_hash().unwrap()
 }
 
 /// What the records of a log up to a position lead to, without any help of the backup.

@@ -33,7 +33,7 @@ impl World {
     /// What clients send together. Now and then the process dies before it could answer; then
     /// they send it again, and the answers tell what was already there.
     pub(super) fn clients(&mut self, messages: Vec<Message>) -> Result<(), String> {
-        let told: Vec<String> = messages.iter().map(told).collect();
+        let told: Vec<String> = messages.iter().map(in_words).collect();
         self.tell(&format!("clients send {}", told.join(", ")));
         let commands = || messages.iter().map(command).collect();
         if !self.dies() {
@@ -77,7 +77,7 @@ impl World {
             return Ok(());
         }
         let message = self.dice.pick(&self.books.kept).message.clone();
-        self.tell(&format!("again {}", told(&message)));
+        self.tell(&format!("again {}", in_words(&message)));
         let before = self.machine.host.position();
         let answer = self.send(command(&message))?;
         let duplicate = answer.is_ok_and(|accepted| accepted.duplicate);
@@ -103,13 +103,13 @@ impl World {
 
     /// The state that a start finds, and the one that it makes from the log alone.
     pub(super) fn compare(&mut self) -> Result<(), String> {
-        let attempting = self.machine.host.state_hash();
+        let attempting = self.machine.host.state_hash().map_err(told)?;
         let (with, without) = (self.machine.image(true)?, self.machine.image(false)?);
         let position = self.machine.host.position();
         self.machine.resume(&with)?;
-        let found = (self.machine.host.state_hash(), self.machine.host.position());
+        let found = (self.machine.host.state_hash().map_err(told)?, self.machine.host.position());
         self.machine.resume(&without)?;
-        let made = (self.machine.host.state_hash(), self.machine.host.position());
+        let made = (self.machine.host.state_hash().map_err(told)?, self.machine.host.position());
         let probe = |same, what| Probe::Reopened { same, what };
         self.books.probes.push(probe(found == made, "from the state and from the log alone"));
         // Attempts under way are settled by the start, which writes.
@@ -163,7 +163,12 @@ impl World {
     }
 }
 
-fn told(message: &Message) -> String {
+/// An error of a query, in words.
+pub(super) fn told(error: host::query::QueryError) -> String {
+    error.to_string()
+}
+
+fn in_words(message: &Message) -> String {
     let who = [&message.user, &message.guest].map(|name| name.as_deref().unwrap_or("-"));
     let what = message.event.unwrap_or("(attributes)");
     format!("{} {what} of {} {:?}", message.id, who.join("/"), message.changes)

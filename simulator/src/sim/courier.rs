@@ -14,6 +14,7 @@ use host::command::Command;
 use host::retry::{self, Failed, Next};
 
 use super::World;
+use super::acts::told;
 use super::books::{Answer, Contact, Name, SHOP};
 use super::rules::{HOUR, HowOften};
 use crate::model::clock::Ms;
@@ -68,7 +69,7 @@ impl World {
     /// One attempt; false: the process died.
     fn attempt(&mut self, customer: CustomerId, taken: &Delivery) -> Result<bool, String> {
         let now = self.machine.host.now();
-        let found = self.machine.host.customer(SHOP, customer);
+        let found = self.machine.host.customer(SHOP, customer).map_err(told)?;
         let project = self.machine.host.project(SHOP);
         let (Some(found), Some(project)) = (found, project) else { return Ok(true) };
         let as_taken =

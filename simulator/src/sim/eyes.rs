@@ -84,17 +84,20 @@ pub(super) fn traces_of(host: &Host, who: &Name) -> Vec<&'static str> {
     let rows = deliveries(host, &DeliveryFilter::default()).unwrap_or_default();
     let own_rows = deliveries(host, &DeliveryFilter { customer, ..DeliveryFilter::default() });
     let timeline = host.timeline(SHOP, id, None, PAGE);
-    let search = host.customers(SHOP, None, Some(who.text()), None, PAGE);
+    let search = host.customers(SHOP, None, Some(who.text()), None, PAGE).unwrap_or_default();
+    let by_name = host.resolve(SHOP, who.text());
+    let by_id = host.customer(SHOP, id);
+    let inbox = host.inbox(SHOP, id);
     let places = [
-        ("by name", host.resolve(SHOP, who.text()).is_some()),
-        ("by id", host.customer(SHOP, id).is_some()),
+        ("by name", by_name.is_ok_and(|found| found.is_some())),
+        ("by id", by_id.is_ok_and(|found| found.is_some())),
         ("search", search.iter().any(|(found, _)| *found == id)),
         ("timeline", timeline.is_ok_and(|page| !page.items.is_empty())),
         ("decisions", all.iter().any(|line| line.customer == id)),
         ("decisions of theirs", theirs.is_ok_and(|lines| !lines.is_empty())),
         ("deliveries", rows.iter().any(|row| row.customer == id)),
         ("deliveries of theirs", own_rows.is_ok_and(|rows| !rows.is_empty())),
-        ("inbox", !host.inbox(SHOP, id).is_empty()),
+        ("inbox", inbox.is_ok_and(|inbox| !inbox.is_empty())),
     ];
     places.into_iter().filter(|(_, found)| *found).map(|(place, _)| place).collect()
 }

@@ -12,6 +12,7 @@ use host::command::Command;
 use host::query::deliveries::DeliveryFilter;
 
 use super::World;
+use super::acts::told;
 use super::books::{Done, Launch, Line, Message, Name, Probe, SHOP, Standing};
 use super::eyes::Eyes;
 use super::rules::{self, DAY, HOUR, MINUTE, When};
@@ -195,7 +196,7 @@ impl World {
     /// Somebody opens the page and does something with what lies there.
     fn browse(&mut self) -> Result<(), String> {
         let Some(home) = self.somebody() else { return Ok(()) };
-        let inbox = self.machine.host.inbox(SHOP, home.id());
+        let inbox = self.machine.host.inbox(SHOP, home.id()).map_err(told)?;
         for one in &inbox {
             if self.was_displayed(one.id, &home) {
                 self.books.probes.push(Probe::ShownTwice { delivery: one.id });
@@ -213,7 +214,7 @@ impl World {
         let id = format!("{kind:?} {}", self.books.turn);
         let (at, delivery) = (self.machine.now(), first.id);
         self.receive(&Letter { at, delivery, kind, id })?;
-        let inbox = self.machine.host.inbox(SHOP, home.id());
+        let inbox = self.machine.host.inbox(SHOP, home.id()).map_err(told)?;
         if inbox.iter().any(|one| one.id == delivery) {
             self.books.probes.push(Probe::ShownTwice { delivery });
         }
@@ -279,7 +280,7 @@ impl World {
     fn receive(&mut self, letter: &Letter) -> Result<(), String> {
         let Letter { delivery, kind, .. } = *letter;
         self.tell(&format!("{kind:?} for {delivery}"));
-        let row = self.machine.host.delivery(SHOP, delivery).map_err(|error| error.to_string())?;
+        let row = self.machine.host.delivery(SHOP, delivery).map_err(told)?;
         let command = Command::Receipt {
             delivery,
             customer: None,
@@ -377,7 +378,7 @@ impl World {
     /// An operator looks at what is stuck, or stops something.
     fn operate(&mut self) -> Result<(), String> {
         let all = self.machine.host.deliveries(SHOP, &DeliveryFilter::default(), None, 1_000);
-        let rows = all.map_err(|error| error.to_string())?.items;
+        let rows = all.map_err(told)?.items;
         let stuck = |state: &DeliveryState| {
             matches!(
                 state,
@@ -407,7 +408,7 @@ impl World {
         if self.send(Command::Settle { delivery, by })?.is_err() {
             return Ok(());
         }
-        let row = self.machine.host.delivery(SHOP, delivery).map_err(|error| error.to_string())?;
+        let row = self.machine.host.delivery(SHOP, delivery).map_err(told)?;
         let state = row.map(|row| row.delivery.state);
         let done = match by {
             Settlement::Retry => state == Some(DeliveryState::Due),
@@ -523,7 +524,7 @@ impl World {
             self.deliver()?;
             self.post()?;
             let rows = self.machine.host.deliveries(SHOP, &DeliveryFilter::default(), None, 1_000);
-            let rows = rows.map_err(|error| error.to_string())?.items;
+            let rows = rows.map_err(told)?.items;
             let held = rows.iter().find(|row| row.delivery.state == DeliveryState::Held);
             if let Some(row) = held {
                 let by = [Settlement::Retry, Settlement::Sent, Settlement::Cancelled];
@@ -535,7 +536,7 @@ impl World {
                 return Ok(());
             }
             let step = if round < 100 { 12 * HOUR } else { 10 * DAY };
-            let people = self.machine.host.customers(SHOP, None, None, None, 100);
+            let people = self.machine.host.customers(SHOP, None, None, None, 100).map_err(told)?;
             let timers = people.iter().filter_map(|(_, customer)| next_moment(customer));
             let next = timers.chain(self.machine.host.next_due()).map(|at| at.0).min();
             let now = self.machine.now();

@@ -47,15 +47,17 @@ pub(super) enum Left {
 pub(super) struct Machine {
     root: PathBuf,
     life: u32,
+    /// Bytes of customers in memory.
+    memory: usize,
     clock: Arc<AtomicI64>,
     pub(super) host: Host,
 }
 
 impl Machine {
-    pub(super) fn new(root: &Path, now: Ms) -> Result<Machine, String> {
+    pub(super) fn new(root: &Path, now: Ms, memory: usize) -> Result<Machine, String> {
         let clock = Arc::new(AtomicI64::new(now));
-        let host = open(&root.join("life-0"), &clock)?;
-        Ok(Machine { root: root.to_owned(), life: 0, clock, host })
+        let host = open(&root.join("life-0"), &clock, memory)?;
+        Ok(Machine { root: root.to_owned(), life: 0, memory, clock, host })
     }
 
     /// The moment as the host sees it.
@@ -97,17 +99,18 @@ impl Machine {
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
             std::fs::write(&path, bytes).map_err(|error| error.to_string())?;
         }
-        let host = open(&dir, &self.clock)?;
+        let host = open(&dir, &self.clock, self.memory)?;
         drop(std::mem::replace(&mut self.host, host));
         std::fs::remove_dir_all(before).map_err(|error| error.to_string())
     }
 }
 
-fn open(dir: &Path, clock: &Arc<AtomicI64>) -> Result<Host, String> {
+fn open(dir: &Path, clock: &Arc<AtomicI64>, memory: usize) -> Result<Host, String> {
     let options = Options {
         clock: Clock::Virtual(Arc::clone(clock)),
         segment_bytes: SEGMENT_BYTES,
         checkpoint_every: NEVER,
+        customers_bytes: memory,
         ..Options::default()
     };
     let host = Host::open(dir, options).map_err(|error| error.to_string())?;

@@ -150,7 +150,9 @@ impl World {
         let begin = clock::read("2026-03-20T06:00:00Z", &jiff::tz::TimeZone::UTC);
         let begin = begin.map_or(0, |when| when.start(&jiff::tz::TimeZone::UTC));
         let now = begin + Ms::try_from(dice.below(20 * 86_400_000)).unwrap_or(0);
-        let machine = Machine::new(folder, now)?;
+        // In some worlds nobody stays in memory whom a checkpoint has written.
+        let memory = dice.one(&[1, 8_000, usize::MAX / 2]);
+        let machine = Machine::new(folder, now, memory)?;
         let receivers = Receivers::new(&mut dice);
         let deadly = dice.one(&[0, 10, 40]);
         let mut world = World {
@@ -168,7 +170,7 @@ impl World {
             trace: blake3::Hasher::new(),
             tells,
         };
-        let world_of = format!("{:?}, {deadly} deaths in a thousand", world.receivers);
+        let world_of = format!("{:?}, {deadly} deaths in a thousand, {memory} bytes", world.receivers);
         world.tell(&world_of);
         Ok(world)
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails shall say so")]
 
+mod faults;
 mod life;
 mod kills;
 mod overload;

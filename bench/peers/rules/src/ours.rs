@@ -79,7 +79,8 @@ impl Ours {
 
 impl Judge for Ours {
     fn prepare(&mut self, events: &[Event]) {
-        self.customers = events.iter().enumerate().map(|(place, event)| customer(place, event)).collect();
+        self.customers =
+            events.iter().enumerate().map(|(place, event)| customer(place, event)).collect();
     }
 
     fn judge(&mut self, place: usize, _: &Event, met: &mut Vec<u32>) {
@@ -105,8 +106,13 @@ fn customer(place: usize, event: &Event) -> (Customer, Fact) {
         event.attributes.iter().map(|(key, value)| (key.clone(), attribute(value))).collect();
     let user_id = Some(format!("u{place}"));
     let first_seen = Some(Timestamp(NOON - 1000));
-    let customer =
-        Customer { user_id: user_id.clone(), attributes, first_seen, last_seen: first_seen, ..Customer::default() };
+    let customer = Customer {
+        user_id: user_id.clone(),
+        attributes,
+        first_seen,
+        last_seen: first_seen,
+        ..Customer::default()
+    };
     let fact = Fact::Event(Happened {
         id: EventId(place as u128),
         name: event.name.clone(),
@@ -121,12 +127,11 @@ fn customer(place: usize, event: &Event) -> (Customer, Fact) {
 }
 
 fn definition(rule: &Rule) -> Json {
-    let is = |kind: &str, key: &str, name: &str, value: &str| {
-        json!({"kind": kind, key: name, "test": {"kind": "is", "value": value}})
-    };
+    let is = |kind: &str, key: &str, name: &str, value: &str| json!({"kind": kind, key: name, "test": {"kind": "is", "value": value}});
     let mut happened = vec![json!({"kind": "property", "property": "amount",
         "test": {"kind": "at_least", "value": rule.amount_at_least}})];
-    happened.extend(rule.article.iter().map(|article| is("property", "property", "article", article)));
+    happened
+        .extend(rule.article.iter().map(|article| is("property", "property", "article", article)));
     let mut who = vec![is("attribute", "attribute", "plan", &rule.plan)];
     who.extend(rule.country.iter().map(|country| is("attribute", "attribute", "country", country)));
     json!({

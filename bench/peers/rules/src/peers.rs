@@ -69,9 +69,8 @@ impl Cel {
         let env = Arc::new(cel::Env::stdlib());
         let mut by_name: HashMap<String, Vec<_>> = HashMap::new();
         for (place, rule) in rules.iter().enumerate() {
-            let compiled = env
-                .compile(&expression(rule, "&&"))
-                .map_err(|error| anyhow!("{error}"))?;
+            let compiled =
+                env.compile(&expression(rule, "&&")).map_err(|error| anyhow!("{error}"))?;
             by_name.entry(rule.event.clone()).or_default().push((u32::try_from(place)?, compiled));
         }
         Ok(Cel { by_name, env })

@@ -83,7 +83,8 @@ fn event(number: u64) -> Event {
     attributes.insert("plan".into(), one_of(&PLANS, roll(6)).into());
     attributes.insert("country".into(), one_of(&COUNTRIES, roll(7)).into());
     for place in 0..18 {
-        attributes.insert(format!("attribute{place}"), format!("value {}", roll(8 + place) % 500).into());
+        attributes
+            .insert(format!("attribute{place}"), format!("value {}", roll(8 + place) % 500).into());
     }
     Event { name: format!("event {}", roll(30) % NAMES), properties, attributes }
 }

@@ -5,7 +5,7 @@
 mod api;
 mod markdown;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::App;
 use super::error::{ApiError, Code};
 use super::page::{self, Place, escape};
+use super::query::Parts1;
 
 /// The routes of this room.
 pub(crate) fn routes() -> Router<App> {
@@ -54,7 +55,7 @@ async fn errors(State(app): State<App>) -> Response {
 
 async fn error_page(
     State(app): State<App>,
-    Path(code): Path<String>,
+    Parts1(code): Parts1<String>,
 ) -> Result<Response, ApiError> {
     let known = Code::ALL.iter().find(|known| known.code() == code);
     let known = known.ok_or_else(|| super::no_such_route(&format!("/errors/{code}")))?;
