@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails shall say so")]
 
+mod clock;
 mod life;
 mod kills;
 mod overload;
+mod poison;
