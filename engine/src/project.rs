@@ -4,6 +4,7 @@
 //! version of each outreach. The whole of it fits in memory and is compiled once per change.
 
 mod change;
+mod listeners;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::listeners::Listeners;
 use crate::ids::{OutreachNo, ProjectNo};
 use crate::outreach::compiled::{Condition, Outreach};
 use crate::outreach::definition::{self, Cap, Definition, QuietHours};
@@ -37,7 +39,7 @@ pub struct Project {
     /// All segments, by id.
     pub segments: BTreeMap<String, Segment>,
     /// Outreaches to judge when an event of this key happens, by falling priority, then number.
-    pub by_event: HashMap<u64, Vec<OutreachNo>>,
+    pub by_event: HashMap<u64, Listeners>,
     /// Outreaches whose trigger is a property, by falling priority, then number.
     pub by_property: Vec<OutreachNo>,
     /// Outreaches that wait for, or are withdrawn by, an event of this key.

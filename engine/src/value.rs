@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::customer::block;
 use crate::time::{self, Timestamp, Zone};
 
 /// A text, number, boolean or list.
@@ -100,10 +101,11 @@ impl Value {
     /// Bytes on the heap, roughly.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            Value::Text(text) => text.capacity() + 16,
+            Value::Text(text) => block(text.capacity()),
             Value::Number(_) | Value::Bool(_) => 0,
             Value::List(items) => {
-                items.iter().map(|item| size_of::<Value>() + item.heap_bytes()).sum()
+                let inside: usize = items.iter().map(Value::heap_bytes).sum();
+                block(items.capacity() * size_of::<Value>()) + inside
             }
         }
     }

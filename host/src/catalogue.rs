@@ -1,7 +1,7 @@
 //! The catalogue: which events and attributes a project sees, with the types and values they have.
 //!
 //! It serves the editor's suggestions and shows type drift. Counts of names are exact; properties
-//! are all looked at for the first thousand occurrences of a name and sampled after that, by the
+//! are all looked at for the first hundred occurrences of a name and sampled after that, by the
 //! count itself, so that a replay builds the same catalogue.
 
 use std::collections::BTreeMap;

@@ -140,7 +140,7 @@ pub(crate) fn is_worth_it(shared: &Shared) -> bool {
 pub(crate) fn cut(shared: &Shared, position: u64, answers: Vec<Box<dyn FnOnce() + Send>>) -> Cut {
     let mut ids = Vec::new();
     for partition in &shared.partitions {
-        ids.append(&mut write(partition).cut());
+        ids.append(&mut write(partition).cut(&shared.memory.pool));
     }
     let latest = Timestamp(shared.latest.load(Ordering::Acquire));
     let (fresh, books) = (shared.layers.seal(), read(&shared.books).clone());

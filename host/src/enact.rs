@@ -22,6 +22,7 @@ use crate::fold;
 use crate::history::{LogHistory, Parsed};
 use crate::locks::write;
 use crate::note::{self, Applied};
+use crate::open::Watched;
 use crate::published::Published;
 use crate::record::{CustomerRecord, Entry, FORMAT};
 use crate::shared::Shared;
@@ -37,6 +38,7 @@ pub(crate) struct Enactor {
     /// What the present group leads to once it is durable.
     pub(crate) effects: Vec<Published>,
     pub(crate) due: Vec<DueChange>,
+    pub(crate) watched: Watched,
 }
 
 /// A record that was appended.
@@ -59,6 +61,8 @@ pub(crate) enum Failure {
 struct Left {
     changed: Vec<Delivery>,
     wake: Option<Timestamp>,
+    /// The timer stands already.
+    wakes_as_before: bool,
 }
 
 impl Enactor {
@@ -92,7 +96,7 @@ impl Enactor {
             self.shared.judged.store(0, Ordering::Release);
             return Err(failure);
         }
-        let decisions = self.follow_up(&entry, &left, position)?;
+        let decisions = self.follow_up(entry, &left, position)?;
         Ok(Enacted { position, decisions })
     }
 
@@ -113,10 +117,14 @@ impl Enactor {
         let mut left = Vec::with_capacity(facts.len());
         for (id, fact) in facts {
             let mut partition = write(self.shared.partition(*id));
-            let customer = &mut partition.touch((project.no, *id)).customer;
+            let held = partition.touch((project.no, *id));
+            let customer = &mut held.customer;
             let outcome = decide(project, *id, customer, fact, position, now, &history);
             let changed = outcome.changed.iter().filter_map(|id| customer.deliveries.get(id));
-            left.push(Left { changed: changed.cloned().collect(), wake: next_moment(customer) });
+            let (changed, wake) = (changed.cloned().collect(), next_moment(customer));
+            // Of several facts about one customer the last must not be measured by the first.
+            let wakes_as_before = facts.len() == 1 && wake == held.wake;
+            left.push(Left { changed, wake, wakes_as_before });
             rulings.push(outcome.ruling);
         }
         (rulings, left)
@@ -144,7 +152,7 @@ impl Enactor {
 
     fn follow_up(
         &mut self,
-        entry: &Entry,
+        entry: Entry,
         left: &[Left],
         position: u64,
     ) -> Result<Vec<Decision>, Failure> {
@@ -155,19 +163,21 @@ impl Enactor {
         }
         let due = note::note(&self.shared, &all);
         self.due.extend(due.map_err(|error| Failure::Fatal(error.to_string()))?);
-        let mut decisions = Vec::new();
+        let watched = (self.watched)();
         for (applied, left) in all.iter().zip(left) {
             let record = applied.record;
             let key = (record.project, record.customer);
             if matches!(record.fact, Fact::Erased) {
                 self.forget(key, position)?;
-            } else {
+            } else if !left.wakes_as_before {
                 self.timers.set(&self.shared, key, left.wake);
             }
-            self.publish(applied);
-            decisions.extend_from_slice(&record.ruling.decisions);
+            self.publish_inbox(applied);
+            if watched {
+                self.publish(applied);
+            }
         }
-        Ok(decisions)
+        Ok(entry.into_decisions())
     }
 
     fn forget(&mut self, key: crate::partition::Key, position: u64) -> Result<(), Failure> {
@@ -198,6 +208,19 @@ impl Enactor {
         Ok(())
     }
 
+    fn publish_inbox(&mut self, applied: &Applied<'_>) {
+        let record = applied.record;
+        let (project, customer) = (record.project, record.customer);
+        let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
+        let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
+        // Whoever watches the inbox of a guest learns that it is another's from here on.
+        let moved = matches!(record.fact, Fact::MergedInto { .. });
+        if moved || applied.changed.iter().any(|delivery| in_app(delivery) && inbox(delivery)) {
+            self.effects.push(Published::InboxChanged { project, customer });
+        }
+    }
+
+    /// For the live tail.
     fn publish(&mut self, applied: &Applied<'_>) {
         let record = applied.record;
         let (project, customer, position) = (record.project, record.customer, applied.position);
@@ -223,13 +246,6 @@ impl Enactor {
                 at,
                 decision,
             });
-        }
-        let in_app = |delivery: &Delivery| delivery.outreach_type.is_in_app();
-        let inbox = |delivery: &Delivery| delivery.state != DeliveryState::Waiting;
-        // Whoever watches the inbox of a guest learns that it is another's from here on.
-        let moved = matches!(record.fact, Fact::MergedInto { .. });
-        if moved || applied.changed.iter().any(|delivery| in_app(delivery) && inbox(delivery)) {
-            self.effects.push(Published::InboxChanged { project, customer });
         }
         for delivery in applied.changed {
             let (id, state) = (delivery.id, delivery.state.clone());

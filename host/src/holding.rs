@@ -10,7 +10,7 @@ use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
 use store::state::{Keyspace, StateError};
 
-use crate::customer_row;
+use crate::customer_row::{self, Pool};
 use crate::limits::MAX_REDIRECTS;
 use crate::locks::{read, write};
 use crate::partition::{Found, Key};
@@ -25,6 +25,8 @@ pub(crate) struct Memory {
     held: AtomicUsize,
     /// Customers looked for by the applier since then.
     asked: AtomicUsize,
+    /// The keys of their attributes.
+    pub(crate) pool: Pool,
 }
 
 /// Whether somebody who is read from the store stays in memory.
@@ -36,7 +38,12 @@ enum Stay {
 
 impl Memory {
     pub(crate) fn new(most: usize) -> Memory {
-        Memory { most, held: AtomicUsize::new(0), asked: AtomicUsize::new(0) }
+        Memory {
+            most,
+            held: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            pool: Pool::default(),
+        }
     }
 
     /// How many bytes of customers are in memory, roughly.
@@ -107,7 +114,7 @@ impl Shared {
 
     fn stored(&self, key: Key) -> Result<Option<Customer>, StateError> {
         let bytes = self.layers.state.get(Keyspace::Customers, &rows::customer_key(key))?;
-        bytes.map(|bytes| customer_row::read(&bytes)).transpose()
+        bytes.map(|bytes| customer_row::read(&bytes, &self.memory.pool)).transpose()
     }
 
     /// Follow the signposts of merged guests. `None`: there is no such customer.
@@ -182,7 +189,7 @@ impl Shared {
     fn settle_all(&self) {
         let mut held = 0;
         for partition in &self.partitions {
-            held += write(partition).weigh();
+            held += write(partition).weigh(&self.memory.pool);
         }
         if held > self.memory.most {
             let share = self.memory.most / self.partitions.len();

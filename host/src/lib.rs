@@ -52,11 +52,12 @@ mod replay;
 mod fold;
 mod open;
 mod submit;
+pub mod retry;
 pub mod query;
 
 pub use books::{Counts, LaunchProgress};
 pub use clock::Clock;
-pub use open::{Host, OpenError, Options, Sink};
+pub use open::{Host, OpenError, Options, Sink, Watched};
 pub use published::Published;
 pub use queue::{Answer, Answers};
 pub use rows::{DeliveryRow, DeliveryStep};

@@ -34,6 +34,9 @@ use crate::writer;
 /// Who is told what became durable. Called by the writer thread, so it must not block.
 pub type Sink = Arc<dyn Fn(&Published) + Send + std::marker::Sync>;
 
+/// Whether anybody looks at the live tail. Asked by the applier for each record.
+pub type Watched = Arc<dyn Fn() -> bool + Send + std::marker::Sync>;
+
 /// How a host runs. The defaults are right for a server.
 #[derive(Clone)]
 pub struct Options {
@@ -58,6 +61,8 @@ pub struct Options {
     pub customers_bytes: usize,
     /// Who is told what became durable.
     pub sink: Sink,
+    /// Whether the sink wants the live tail of events, decisions and deliveries; not by default.
+    pub watched: Watched,
 }
 
 impl Default for Options {
@@ -73,6 +78,7 @@ impl Default for Options {
             checkpoint_customers: limits::CHECKPOINT_CUSTOMERS,
             customers_bytes: limits::CUSTOMERS_BYTES,
             sink: Arc::new(|_| {}),
+            watched: Arc::new(|| false),
         }
     }
 }
@@ -156,7 +162,7 @@ impl Host {
         reason = "the call reads as `open(dir, Options { .. })`"
     )]
     pub fn open(dir: &Path, options: Options) -> Result<Host, OpenError> {
-        std::fs::create_dir_all(dir)
+        make_folder(dir)
             .map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
         let sync = if options.sync { LogSync::Always } else { LogSync::Never };
         let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
@@ -176,6 +182,7 @@ impl Host {
             buffer: Vec::new(),
             effects: Vec::new(),
             due: Vec::new(),
+            watched: Arc::clone(&options.watched),
         };
         let threads = start(&shared, enactor, waiting.attempts, committer, &options)?;
         Ok(Host { shared, threads: Mutex::new(threads) })
@@ -196,6 +203,19 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Makes the data folder, and lets its name survive a power cut: without that, all that is synced in it is lost with
+/// it. Whoever made it may have died before this, so it is done at each start.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match std::fs::File::open(parent.unwrap_or(Path::new("."))) {
+        Ok(parent) => parent.sync_all(),
+        // A folder that cannot be read is not one that was made here.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

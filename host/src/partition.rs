@@ -10,17 +10,18 @@
 //! written checkpoint has, the applier alone lets them go and fetches them back, and a reader may
 //! read a row whenever it likes. Who goes: whoever was not touched since the hand came round last.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use engine::apply::next_moment;
 use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
 
-use crate::customer_row;
+use crate::customer_row::{self, Pool};
 use crate::known::{Known, Stands, Turn};
 use crate::limits::{EVICTION_PATIENCE, SAVED_PER_LOCK};
 use crate::rows;
+use crate::spread::{SpreadMap, SpreadSet};
 use crate::waits::Waits;
 
 pub(crate) type Key = (ProjectNo, CustomerId);
@@ -110,7 +111,7 @@ pub(crate) enum Found<'a> {
 /// The customers of one partition.
 pub(crate) struct Partition {
     pub(crate) known: Known,
-    customers: HashMap<Key, Box<Held>>,
+    customers: SpreadMap<Key, Box<Held>>,
     /// The hand goes round here.
     clock: VecDeque<Key>,
     /// Bytes of the customers in memory, roughly.
@@ -120,7 +121,7 @@ pub(crate) struct Partition {
     written: u64,
     moved: Vec<Key>,
     dirty: Vec<Key>,
-    removed: HashSet<Key>,
+    removed: SpreadSet<Key>,
     saving: Vec<Key>,
     saved: Vec<Saved>,
 }
@@ -129,14 +130,14 @@ impl Partition {
     pub(crate) fn new() -> Partition {
         Partition {
             known: Known::default(),
-            customers: HashMap::new(),
+            customers: SpreadMap::default(),
             clock: VecDeque::new(),
             bytes: 0,
             epoch: 1,
             written: 0,
             moved: Vec::new(),
             dirty: Vec::new(),
-            removed: HashSet::new(),
+            removed: SpreadSet::default(),
             saving: Vec::new(),
             saved: Vec::new(),
         }
@@ -226,7 +227,7 @@ impl Partition {
     }
 
     /// Take note of what became of those who were touched; answers the bytes of all in memory.
-    pub(crate) fn weigh(&mut self) -> usize {
+    pub(crate) fn weigh(&mut self, pool: &Pool) -> usize {
         let mut moved = std::mem::take(&mut self.moved);
         for key in moved.drain(..) {
             let Some(held) = self.customers.get_mut(&key) else { continue };
@@ -240,6 +241,7 @@ impl Partition {
             // Once an epoch; the little that they grow by meanwhile is weighed at the checkpoint.
             if held.weighed != self.epoch {
                 self.bytes -= held.weight;
+                held.customer.share_keys(|key| pool.share(key));
                 held.weigh(self.epoch);
                 self.bytes += held.weight;
             }
@@ -273,8 +275,8 @@ impl Partition {
 
     /// From here on changes belong to the next checkpoint. The one before must be drained. Answers
     /// what became of ids since the last one.
-    pub(crate) fn cut(&mut self) -> Vec<Turn> {
-        self.weigh();
+    pub(crate) fn cut(&mut self, pool: &Pool) -> Vec<Turn> {
+        self.weigh(pool);
         self.epoch += 1;
         self.saving = std::mem::take(&mut self.dirty);
         for key in std::mem::take(&mut self.removed) {
@@ -332,7 +334,8 @@ mod tests {
         let count = saved.len();
         let mut rows = BTreeMap::new();
         for Saved { key, row, .. } in saved {
-            let page = row.map(|row| customer_row::read(&row).unwrap().page.unwrap());
+            let page =
+                row.map(|row| customer_row::read(&row, &Pool::default()).unwrap().page.unwrap());
             rows.insert(key, page);
         }
         assert_eq!(rows.len(), count, "each row once");
@@ -345,7 +348,7 @@ mod tests {
         for number in 1..=4 {
             set(&mut partition, number, "before");
         }
-        partition.cut();
+        partition.cut(&Pool::default());
         set(&mut partition, 1, "after");
         set(&mut partition, 1, "and again");
         partition.remove(key(2));
@@ -356,7 +359,7 @@ mod tests {
         let rows = drain(&mut partition);
         assert_eq!(rows, (1..=4).map(|number| (key(number), before.clone())).collect());
 
-        partition.cut();
+        partition.cut(&Pool::default());
         let rows = drain(&mut partition);
         let page = |page: &str| Some(page.to_owned());
         let expected = [
@@ -366,7 +369,7 @@ mod tests {
             (key(5), page("new")),
         ];
         assert_eq!(rows, expected.into());
-        partition.cut();
+        partition.cut(&Pool::default());
         assert!(drain(&mut partition).is_empty(), "nothing changed since");
     }
 
@@ -374,13 +377,13 @@ mod tests {
     fn who_was_gone_at_the_cut_and_is_back_after_it_is_deleted_in_between() {
         let mut partition = Partition::new();
         set(&mut partition, 1, "first");
-        partition.cut();
+        partition.cut(&Pool::default());
         drain(&mut partition);
         partition.remove(key(1));
-        partition.cut();
+        partition.cut(&Pool::default());
         set(&mut partition, 1, "second");
         assert_eq!(drain(&mut partition), [(key(1), None)].into());
-        partition.cut();
+        partition.cut(&Pool::default());
         assert_eq!(drain(&mut partition), [(key(1), Some("second".to_owned()))].into());
     }
 }

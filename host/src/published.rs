@@ -6,7 +6,8 @@ use engine::delivery::DeliveryState;
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
 use engine::time::Timestamp;
 
-/// Something became durable.
+/// Something became durable. Events, decisions and deliveries are for the live tail alone: they are
+/// told while [`crate::Options::watched`] says that somebody looks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Published {
     /// Look at the inbox again.

@@ -4,7 +4,7 @@
 //! signpost and the user's merge, the attributes that came with an event. Variants and fields are
 //! only ever added at the end; a change of shape is a new [`FORMAT`] beside the old one.
 
-use engine::decision::Ruling;
+use engine::decision::{Decision, Ruling};
 use engine::fact::Fact;
 use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::ProjectChange;
@@ -167,6 +167,21 @@ impl Entry {
                 Entry::Batch(records)
             }
             None => Entry::Batch(records),
+        }
+    }
+
+    /// The decisions in it, in their order.
+    pub(crate) fn into_decisions(self) -> Vec<Decision> {
+        match self {
+            Entry::Customer(record) => record.ruling.decisions,
+            Entry::Batch(records) => {
+                records.into_iter().flat_map(|record| record.ruling.decisions).collect()
+            }
+            Entry::Project(_)
+            | Entry::Members(_)
+            | Entry::Swept(_)
+            | Entry::Scheduled(_)
+            | Entry::Unscheduled(_) => Vec::new(),
         }
     }
 

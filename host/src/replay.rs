@@ -79,10 +79,7 @@ pub(crate) fn load(shared: &Shared) -> Result<Option<u64>, OpenError> {
     };
     let Some(standing) = rows::unrow::<Standing>(&bytes) else { return Ok(None) };
     shared.latest.store(standing.latest.0, Ordering::Release);
-    if !shared.layers.load_seen()? {
-        return Ok(None);
-    }
-    if !load_ids(shared, standing.applied)? {
+    if !shared.layers.load_seen()? || !load_ids(shared, standing.applied)? {
         return Ok(None);
     }
     for row in state.scan_prefix(Keyspace::Config, b"c", Order::Forward) {

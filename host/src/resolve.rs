@@ -116,8 +116,11 @@ impl Resolver<'_> {
     }
 
     fn track(&self, track: Track) -> Result<Plan, Stop> {
-        let Track { names, message_id, name, at, properties, changes, historical, page } = track;
-        let name = name.trim().to_owned();
+        let Track { names, message_id, mut name, at, properties, changes, historical, page } =
+            track;
+        if name.trim().len() < name.len() {
+            name = name.trim().to_owned();
+        }
         if name.is_empty() {
             return Err(Refused::Invalid("an event needs a name".to_owned()).into());
         }

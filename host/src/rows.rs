@@ -4,7 +4,7 @@
 use engine::delivery::Delivery;
 use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::time::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::partition::Key;
 
@@ -64,7 +64,7 @@ pub(crate) fn row<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// From a row of this version.
-pub(crate) fn unrow<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub(crate) fn unrow<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).ok(),
         Some(_) | None => None,

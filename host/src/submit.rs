@@ -99,6 +99,14 @@ impl Host {
         self.shared.reader.durable()
     }
 
+    /// Everything durable as of this call, for a backup.
+    ///
+    /// # Errors
+    /// The log is damaged.
+    pub fn cut(&self) -> Result<store::log::Cut, store::log::LogError> {
+        self.shared.reader.cut()
+    }
+
     /// Commands and bytes that wait for the applier.
     pub fn waiting(&self) -> (usize, usize) {
         self.shared.queue.waiting()

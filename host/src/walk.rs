@@ -159,7 +159,7 @@ impl Walk {
             match wanted.peek() {
                 None => break,
                 Some(next) if *next == id => {
-                    found.push((id, customer_row::read(&bytes)?));
+                    found.push((id, customer_row::read(&bytes, &shared.memory.pool)?));
                     wanted.next();
                 }
                 Some(_) => {}

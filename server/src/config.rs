@@ -44,10 +44,15 @@ pub struct Config {
     pub queue: Queue,
     /// How often the state is written.
     pub checkpoint: Checkpoint,
+    /// What may be held in memory.
+    pub memory: Memory,
     /// How long clients may take; not a setting, so that nobody tunes it until it hurts.
     #[serde(skip)]
     pub patience: Patience,
 }
+
+/// Bytes of what settings call a megabyte.
+pub(crate) const MEGABYTE: usize = 1024 * 1024;
 
 /// How much may wait to be accepted; what comes beyond it is answered 429.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -57,6 +62,14 @@ pub struct Queue {
     pub commands: usize,
     /// Their bytes.
     pub bytes: usize,
+}
+
+/// What may be held in memory; the rest is read from the disk when it is needed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Megabytes of customers. Those whom no checkpoint has written yet stay beyond it.
+    pub customers_mb: usize,
 }
 
 /// How often the state is written: how much a start after a crash has to read again.
@@ -173,6 +186,7 @@ impl Default for Config {
             dispatch: Dispatch::default(),
             queue: Queue::default(),
             checkpoint: Checkpoint::default(),
+            memory: Memory::default(),
             patience: Patience::default(),
         }
     }
@@ -181,6 +195,12 @@ impl Default for Config {
 impl Default for Queue {
     fn default() -> Queue {
         Queue { commands: host::limits::QUEUE_COMMANDS, bytes: host::limits::QUEUE_BYTES }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { customers_mb: host::limits::CUSTOMERS_BYTES / MEGABYTE }
     }
 }
 

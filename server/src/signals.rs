@@ -46,8 +46,15 @@ impl Signals {
             | Published::DecisionMade { .. }
             | Published::LaunchAdvanced { .. } => {}
         }
-        // No reader is no fault.
-        let _ = self.tail.send(published.clone());
+        if self.is_watched() {
+            // No reader is no fault.
+            let _ = self.tail.send(published.clone());
+        }
+    }
+
+    /// Whether anybody reads the live tail.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.tail.receiver_count() > 0
     }
 
     /// The live tail from here on.

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod clock;
 pub mod dice;
+pub mod faults;
 pub mod kills;
 pub mod overload;
 pub mod poison;

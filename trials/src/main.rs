@@ -15,11 +15,19 @@ trials overload [--seconds 60] [--factor 10]
                                          more than the server can take, in bounded memory
 trials poison                            hostile input at every entry
 trials clock [--jumps 20]                the wall's clock is set while things are in flight
-All take --scratch FOLDER, by default one in the folder for temporary files.
+trials faults [--against log|state|server] [--points 60|all] [--seed 1]
+                                         kills, power cuts, failing and full disks, damage
+All but faults take --scratch FOLDER, by default one in the folder for temporary files.
 TIDINGS_BINARY names the program; by default it is the one built beside this.";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    // It has processes of its own that end with codes of their own.
+    if let Some((name, rest)) = words.split_first()
+        && name == "faults"
+    {
+        return trials::faults::main(rest);
+    }
     match run(&words) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

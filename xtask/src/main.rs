@@ -1,6 +1,7 @@
 //! Project chores, in the language of the product: `cargo ci`, `cargo demo`,
 //! `cargo xtask tidy`. Start with [`main`]; each chore has a file.
 
+mod bench;
 mod ci;
 mod counts;
 mod demo;
@@ -18,7 +19,8 @@ cargo demo [--release] [ARGS]  build the server and run its demo; ARGS go to `ti
 cargo xtask tidy [--record]    the rules of the house; --record notes today's exceptions
 cargo xtask needs              fetch what the tests need besides Rust
 cargo xtask journey            only the journey, against a debug build
-cargo xtask nightly [PART…]    the long proofs; a whole run writes docs/reliability.md";
+cargo xtask nightly [PART…]    the long proofs; a whole run writes docs/reliability.md
+cargo xtask bench [ROW…]       measure the release server; a run writes docs/performance.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "ci" => ci::everything(),
         "needs" => needs::install().map(|()| true),
         "journey" => ci::journey_alone(),
+        "bench" => bench::run(rest),
         "nightly" => nightly::run(rest),
         "demo" => demo::run(rest),
         "tidy" => tidy::run(rest.iter().any(|argument| argument == "--record")),

@@ -110,7 +110,7 @@ fn absorb_event(place: Place<'_>, customer: &mut Customer, event: &Event) -> Abs
     let call = Some(Call::Seen { silent });
     let mut absorbed = Absorbed { call, ..Absorbed::default() };
     if !event.historical {
-        let says_so = happening.key == event_key(derived::SESSION_STARTED);
+        let says_so = happening.key == *derived::SESSION_STARTED_KEY;
         let begins = is_active(customer, event.at, settings.session_timeout_minutes, says_so);
         if begins && !says_so {
             absorbed.happenings.push(derived::session_started(&happening));
@@ -157,13 +157,13 @@ fn write(customer: &mut Customer, changes: &BTreeMap<String, Option<Value>>, now
     for (key, value) in changes {
         match value {
             None => {
-                customer.attributes.remove(key);
+                customer.attributes.remove(key.as_str());
             }
-            Some(value) => match customer.attributes.get(key) {
+            Some(value) => match customer.attributes.get(key.as_str()) {
                 Some(known) if known.value == *value => {}
                 Some(_) | None => {
                     let attribute = Attribute { value: value.clone(), changed: now };
-                    customer.attributes.insert(key.clone(), attribute);
+                    customer.attributes.insert(key.as_str().into(), attribute);
                 }
             },
         }

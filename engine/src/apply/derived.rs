@@ -1,6 +1,7 @@
 //! Events that nobody sent: a session that began, a receipt that came back.
 
 use std::cell::OnceCell;
+use std::sync::LazyLock;
 
 use serde_json::json;
 
@@ -12,12 +13,14 @@ use crate::situation::Happening;
 
 /// The event with which a session begins.
 pub(super) const SESSION_STARTED: &str = "sessionStarted";
+/// Its key, which is asked for with every event.
+pub(super) static SESSION_STARTED_KEY: LazyLock<u64> = LazyLock::new(|| event_key(SESSION_STARTED));
 
 pub(super) fn session_started(first: &Happening) -> Happening {
     Happening {
         id: derived_id(first.id, b"session"),
         name: SESSION_STARTED.to_owned(),
-        key: event_key(SESSION_STARTED),
+        key: *SESSION_STARTED_KEY,
         at: first.at,
         position: first.position,
         properties: "{}".to_owned(),
@@ -71,7 +74,8 @@ pub(super) fn attempt_name(outcome: &AttemptOutcome) -> Option<&'static str> {
         }
         AttemptOutcome::Retry { .. }
         | AttemptOutcome::Unknown { .. }
-        | AttemptOutcome::Refused { .. } => None,
+        | AttemptOutcome::Refused { .. }
+        | AttemptOutcome::NotNow { .. } => None,
     }
 }
 
@@ -100,7 +104,7 @@ pub fn properties_in(project: &Project, fact: &Fact, key: u64) -> serde_json::Va
         Fact::Event(Event { name, properties, .. }) if event_key(name) == key => {
             serde_json::from_str(properties).unwrap_or(serde_json::Value::Null)
         }
-        Fact::Event(_) if event_key(SESSION_STARTED) == key => json!({}),
+        Fact::Event(_) if *SESSION_STARTED_KEY == key => json!({}),
         Fact::Receipt { delivery, outreach, detail, .. } => {
             properties(project, *outreach, *delivery, detail)
         }

@@ -82,8 +82,8 @@ pub fn decide(
 ) -> Outcome {
     let place = Place { project, id, position, now };
     let absorbed = absorb::absorb(place, customer, fact);
-    let mut changed = absorbed.changed.clone();
     let ruling = judge::judge(place, customer, &absorbed, history);
+    let mut changed = absorbed.changed;
     add_changed(&mut changed, &ruling);
     enact::forget_old(customer);
     Outcome { ruling, changed }

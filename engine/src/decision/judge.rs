@@ -19,7 +19,7 @@ use crate::ids::{DeliveryId, OutreachNo};
 use crate::outreach::compiled::{Ask, Condition, Outreach, Trigger};
 use crate::project::{OutreachLine, Status};
 use crate::situation::{Happening, History, Occasion, Situation};
-use crate::time::{self, Timestamp};
+use crate::time::{self, Timestamp, Zone};
 
 /// Judge what a fact left to be judged, and enact it on the customer step by step.
 pub(crate) fn judge(
@@ -28,7 +28,8 @@ pub(crate) fn judge(
     absorbed: &Absorbed,
     history: &dyn History,
 ) -> Ruling {
-    let mut judge = Judge { place, customer, history, ruling: Ruling::default() };
+    let zone = place.project.zone_of(customer);
+    let mut judge = Judge { place, customer, history, zone, ruling: Ruling::default() };
     for happening in &absorbed.happenings {
         judge.withdraw(happening);
     }
@@ -39,9 +40,9 @@ pub(crate) fn judge(
         judge.convert(happening);
     }
     for happening in absorbed.happenings.iter().filter(|happening| !happening.silent) {
-        let concerned = place.project.by_event.get(&happening.key).cloned().unwrap_or_default();
-        for no in concerned {
-            judge.consider(no, Occasion::Event(happening));
+        let Some(listeners) = place.project.by_event.get(&happening.key) else { continue };
+        for (_, no) in listeners.of(happening).iter() {
+            judge.consider(*no, Occasion::Event(happening));
         }
     }
     match absorbed.call {
@@ -65,6 +66,8 @@ struct Judge<'a> {
     place: Place<'a>,
     customer: &'a mut Customer,
     history: &'a dyn History,
+    /// The customer's; nothing that is judged here changes it.
+    zone: Zone,
     ruling: Ruling,
 }
 
@@ -76,7 +79,7 @@ impl<'a> Judge<'a> {
             customer: self.customer,
             occasion,
             now: self.place.now,
-            zone: self.place.project.zone_of(self.customer),
+            zone: self.zone.clone(),
             history: self.history,
         }
     }
@@ -221,8 +224,8 @@ impl<'a> Judge<'a> {
 
     /// Goals that are reached within their time after a delivery was due.
     fn convert(&mut self, happening: &Happening) {
-        let concerned = self.place.project.by_goal.get(&happening.key).cloned().unwrap_or_default();
-        for no in concerned {
+        let project = self.place.project;
+        for no in project.by_goal.get(&happening.key).into_iter().flatten().copied() {
             let Some((_, outreach)) = self.live(no) else { continue };
             let Some(goal) = &outreach.goal else { continue };
             let situation = self.situation(Occasion::Event(happening));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{OutreachLine, Project, ProjectChange, Segment, Settings, Status, Version};
+use super::{Listeners, OutreachLine, Project, ProjectChange, Segment, Settings, Status, Version};
 use crate::ids::OutreachNo;
 use crate::outreach::compile;
 use crate::outreach::compiled::{Condition, Outreach, Trigger};
@@ -17,31 +17,49 @@ impl Project {
     /// # Errors
     /// The problems that forbid it; the project stays as it is.
     pub fn changed(&self, change: &ProjectChange, now: Timestamp) -> Result<Project, Vec<Problem>> {
+        self.changed_by_all(&[(change, now)])
+    }
+
+    /// The project after changes, one after the other; indexed once, at the end.
+    ///
+    /// # Errors
+    /// The problems of the first that is forbidden; the project stays as it is.
+    pub fn changed_by_all(
+        &self,
+        changes: &[(&ProjectChange, Timestamp)],
+    ) -> Result<Project, Vec<Problem>> {
         let mut next = self.clone();
-        match change {
-            ProjectChange::Created { id } => next.id.clone_from(id),
-            ProjectChange::SettingsSaved { settings } => next.save_settings(settings)?,
-            ProjectChange::OutreachSaved { id, definition, author } => {
-                let no = next.number_for(id);
-                next.save_outreach(no, id, (definition, author), now)?;
-            }
-            ProjectChange::OutreachSavedAs { no, id, definition, author } => {
-                next.save_outreach(*no, id, (definition, author), now)?;
-            }
-            ProjectChange::StatusSet { id, status } => next.set_status(id, *status, now)?,
-            ProjectChange::Archived { id } => {
-                let line = next.line(id)?;
-                line.archived = true;
-                line.status = Status::Ended;
-            }
-            ProjectChange::Launched { id } => next.launch(id, now)?,
-            ProjectChange::SegmentSaved { id, name, filter } => {
-                next.save_segment(id, name, filter)?;
-            }
-            ProjectChange::SegmentDeleted { id } => next.delete_segment(id)?,
+        for (change, now) in changes {
+            next.change(change, *now)?;
         }
         next.index();
         Ok(next)
+    }
+
+    fn change(&mut self, change: &ProjectChange, now: Timestamp) -> Result<(), Vec<Problem>> {
+        match change {
+            ProjectChange::Created { id } => self.id.clone_from(id),
+            ProjectChange::SettingsSaved { settings } => self.save_settings(settings)?,
+            ProjectChange::OutreachSaved { id, definition, author } => {
+                let no = self.number_for(id);
+                self.save_outreach(no, id, (definition, author), now)?;
+            }
+            ProjectChange::OutreachSavedAs { no, id, definition, author } => {
+                self.save_outreach(*no, id, (definition, author), now)?;
+            }
+            ProjectChange::StatusSet { id, status } => self.set_status(id, *status, now)?,
+            ProjectChange::Archived { id } => {
+                let line = self.line(id)?;
+                line.archived = true;
+                line.status = Status::Ended;
+            }
+            ProjectChange::Launched { id } => self.launch(id, now)?,
+            ProjectChange::SegmentSaved { id, name, filter } => {
+                self.save_segment(id, name, filter)?;
+            }
+            ProjectChange::SegmentDeleted { id } => self.delete_segment(id)?,
+        }
+        Ok(())
     }
 
     /// The number of an outreach, or the one that it gets when it is saved now.
@@ -229,7 +247,7 @@ impl Project {
 
     /// Put every published outreach where its trigger, cancel events and goal find it.
     fn index(&mut self) {
-        let mut by_event: HashMap<u64, Vec<OutreachNo>> = HashMap::new();
+        let mut by_event: HashMap<u64, Vec<&Arc<Outreach>>> = HashMap::new();
         let mut by_cancel: HashMap<u64, Vec<OutreachNo>> = HashMap::new();
         let mut by_goal: HashMap<u64, Vec<OutreachNo>> = HashMap::new();
         let mut by_property = Vec::new();
@@ -242,7 +260,7 @@ impl Project {
             });
             match &outreach.trigger {
                 Trigger::Event { event, .. } if judged => {
-                    by_event.entry(*event).or_default().push(outreach.no);
+                    by_event.entry(*event).or_default().push(outreach);
                 }
                 Trigger::UserProperty { .. } if judged => by_property.push(outreach.no),
                 Trigger::Event { .. } | Trigger::UserProperty { .. } | Trigger::OneOff { .. } => {}
@@ -263,7 +281,8 @@ impl Project {
                 by_goal.entry(goal.event).or_default().push(outreach.no);
             }
         }
-        self.by_event = by_event;
+        let listeners = by_event.iter().map(|(event, all)| (*event, Listeners::new(all)));
+        self.by_event = listeners.collect();
         self.by_cancel_event = by_cancel;
         self.by_goal = by_goal;
         self.by_property = by_property;

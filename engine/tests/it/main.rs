@@ -5,3 +5,4 @@
 mod definitions;
 mod scenarios;
 mod many_events;
+mod listeners;

@@ -21,5 +21,9 @@ mod questions;
 mod sending;
 #[path = "../it/launching.rs"]
 mod launching;
+#[path = "../it/numbers.rs"]
+mod numbers;
+#[path = "../it/folders/mod.rs"]
+mod folders;
 #[path = "../it/full_disk.rs"]
 mod full_disk;

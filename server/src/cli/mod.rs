@@ -1,5 +1,6 @@
 //! The command line: the server itself, its keys, and everything the API does for files and scripts.
 
+mod backup;
 mod check;
 mod client;
 mod demo;
@@ -8,6 +9,8 @@ mod export;
 mod import;
 mod keys;
 mod outreach;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -59,6 +62,10 @@ On an empty data folder the project `main` is made, and its keys are printed, on
 
 Stop the server first, or check a copy: one process per data folder.")]
     Check,
+    /// Write everything the server knows into one file.
+    Backup(backup::Backup),
+    /// Make a data folder of a backup.
+    Restore(backup::Restore),
     /// Why a customer did, or did not, get an outreach.
     Explain(explain::Explain),
     /// Outreaches as files: see what would change, apply it, fetch what there is.
@@ -87,11 +94,32 @@ impl Cli {
             Command::Demo(command) => command.run(&self.flags),
             Command::Keys(command) => command.run(&Config::load(&self.flags)?),
             Command::Check => check::run(&Config::load(&self.flags)?),
+            Command::Backup(command) => {
+                let config = Config::load(&self.flags)?;
+                runtime()?.block_on(command.run(&config))
+            }
+            Command::Restore(command) => command.run(&Config::load(&self.flags)?),
             Command::Explain(command) => runtime()?.block_on(command.run()),
             Command::Outreach(command) => runtime()?.block_on(command.run()),
             Command::Import(command) => runtime()?.block_on(command.run()),
             Command::Export(command) => runtime()?.block_on(command.run()),
         }
+    }
+}
+
+/// EX_TEMPFAIL: what runs the server may start it again, and the log then says what it found.
+const DISK_FAILED: u8 = 75;
+
+/// 75 when the disk has failed and the log has stopped, else 1.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let has_stopped = |cause: &(dyn std::error::Error + 'static)| {
+        let opening = cause.downcast_ref::<host::OpenError>();
+        cause.is::<crate::http::HostStopped>()
+            || matches!(opening, Some(host::OpenError::Log(store::log::LogError::Poisoned { .. })))
+    };
+    match error.chain().any(has_stopped) {
+        true => ExitCode::from(DISK_FAILED),
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -25,10 +25,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::error::{ApiError, ApiResult, Code};
 use super::outreaches::Counts;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::keys::Keys;
 use crate::limits;
 use crate::signals::Signals;
+
+/// The host has stopped by itself, most likely because the disk failed: nothing was acknowledged after that.
+#[derive(Debug, thiserror::Error)]
+#[error("the host has stopped: {0}")]
+pub(crate) struct HostStopped(String);
 
 /// The server's state; cheap to clone.
 #[derive(Clone)]
@@ -83,12 +88,14 @@ impl App {
     ) -> anyhow::Result<App> {
         let channels = Channels::new(config.channels()?)?;
         let signals = Arc::new(Signals::new());
-        let told = Arc::clone(&signals);
+        let (told, asked) = (Arc::clone(&signals), Arc::clone(&signals));
         let options = host::Options {
             queue_commands: config.queue.commands,
             queue_bytes: config.queue.bytes,
             checkpoint_every: std::time::Duration::from_millis(config.checkpoint.every_ms),
+            customers_bytes: config.memory.customers_mb.saturating_mul(config::MEGABYTE),
             sink: Arc::new(move |published| told.publish(published)),
+            watched: Arc::new(move || asked.is_watched()),
             ..host::Options::default()
         };
         let folder = config.data.clone();
@@ -342,7 +349,7 @@ impl App {
         tokio::task::spawn_blocking(move || {
             host.close();
             match host.fault() {
-                Some(fault) => Err(anyhow::anyhow!("the host has stopped: {fault}")),
+                Some(fault) => Err(HostStopped(fault).into()),
                 None => Ok(()),
             }
         })

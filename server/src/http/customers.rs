@@ -1,6 +1,7 @@
 //! Customers: who they are, what happened to them, what they allow; and forgetting them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -362,8 +363,8 @@ fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<(CustomerId, Custom
 }
 
 fn summary(id: CustomerId, customer: &Customer) -> CustomerSummary {
-    let attribute = |(key, attribute): (&String, &engine::customer::Attribute)| {
-        (key.clone(), attribute.value.to_json())
+    let attribute = |(key, attribute): (&Arc<str>, &engine::customer::Attribute)| {
+        (key.to_string(), attribute.value.to_json())
     };
     CustomerSummary {
         id: id.to_string(),
@@ -399,7 +400,11 @@ fn view(project: &Project, id: CustomerId, customer: &Customer) -> CustomerView 
             .iter()
             .map(|(key, consent)| (key.clone(), consent.allowed))
             .collect(),
-        suppressed: customer.suppressed.clone(),
+        suppressed: customer
+            .suppressed
+            .iter()
+            .map(|(address, reason)| (address.clone(), reason.clone()))
+            .collect(),
         page: customer.page.clone(),
         outreaches: customer.tallies.iter().map(tally).collect(),
         deliveries: customer

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails shall say so")]
 
 mod clock;
-mod life;
+mod faults;
 mod kills;
+mod life;
 mod overload;
 mod poison;

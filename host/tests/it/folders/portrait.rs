@@ -68,7 +68,7 @@ fn project(host: &Host, own: &Project) -> Json {
 
 fn customer(host: &Host, no: ProjectNo, id: CustomerId, one: &Customer) -> Json {
     let attributes = one.attributes.iter().map(|(key, attribute)| {
-        (key.clone(), json!([attribute.value.to_json(), attribute.changed.0]))
+        (key.to_string(), json!([attribute.value.to_json(), attribute.changed.0]))
     });
     let consent = one.consent.iter().map(|(key, consent)| {
         (key.clone(), json!({"allowed": consent.allowed, "at": consent.at.0}))
@@ -195,6 +195,7 @@ fn outcome_of(outcome: &AttemptOutcome) -> Json {
         AttemptOutcome::AddressGone { reason } => json!(["address_gone", reason]),
         AttemptOutcome::Unknown { reason } => json!(["unknown", reason]),
         AttemptOutcome::Refused { reason } => json!(["refused", reason.code()]),
+        AttemptOutcome::NotNow { at } => json!(["not_now", at.0]),
     }
 }
 

@@ -3,6 +3,8 @@
 //! The fields and their meaning follow the public specification: `identify`, `track`, `page`,
 //! `screen`, `group`, `alias`. `integrations` is about other people's systems and is ignored.
 
+use std::borrow::Cow;
+
 use engine::fact::Names;
 use engine::time::Timestamp;
 use host::command::{Command, Track};
@@ -68,7 +70,7 @@ pub(crate) fn read_call(
         return Err(ApiError::at(Code::NulCharacter, place, detail));
     }
     let call = Call { fields, pointer, context: fields.get("context").or(envelope.context) };
-    let sent = read_time(fields.get("sentAt"), &call.at("sentAt"))?.or(envelope.sent);
+    let sent = call.time("sentAt")?.or(envelope.sent);
     let clock = CallClock { received: envelope.received, sent };
     let historical = envelope.historical || call.is_historical();
     let message_id = match call.id("messageId")? {
@@ -125,7 +127,21 @@ impl Call<'_> {
 
     /// An id: text, or a number as some clients send it. The empty text is none.
     fn id(&self, field: &str) -> Result<Option<String>, ApiError> {
-        read_id(self.fields.get(field), &self.at(field))
+        self.read(field, read_id)
+    }
+
+    fn time(&self, field: &str) -> Result<Option<Timestamp>, ApiError> {
+        self.read(field, read_time)
+    }
+
+    /// Read a field. Its place is made up only for a fault, since nearly all calls have none.
+    fn read<'a, T>(
+        &'a self,
+        field: &str,
+        read: impl Fn(Option<&'a Json>, &str) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let json = self.fields.get(field);
+        read(json, "").or_else(|_| read(json, &self.at(field)))
     }
 
     fn names(&self) -> Result<Names, ApiError> {
@@ -138,7 +154,7 @@ impl Call<'_> {
     }
 
     fn event_name(&self, field: &str) -> Result<String, ApiError> {
-        check_event_name(self.fields.get(field).and_then(Json::as_str), &self.at(field))
+        self.read(field, |json, at| check_event_name(json.and_then(Json::as_str), at))
     }
 
     /// Attributes from the context. History says nothing about today's language or zone.
@@ -170,21 +186,26 @@ impl Call<'_> {
         clock: CallClock,
         historical: bool,
     ) -> Result<Command, ApiError> {
-        let mut properties = extra;
-        properties.extend(read_properties(self.fields.get("properties"), &self.at("properties"))?);
-        let stamp = match read_time(self.fields.get("timestamp"), &self.at("timestamp"))? {
+        let own = self.read("properties", check_properties)?;
+        let stamp = match self.time("timestamp")? {
             Some(stamp) => Some(stamp),
-            None => read_time(self.fields.get("originalTimestamp"), &self.at("originalTimestamp"))?,
+            None => self.time("originalTimestamp")?,
         };
+        let url = own.and_then(|own| own.get("url")).or_else(|| extra.get("url"));
         let page = self
             .context_text("/page/url")
-            .or_else(|| properties.get("url").and_then(Json::as_str).map(str::to_owned));
+            .or_else(|| url.and_then(Json::as_str).map(str::to_owned));
+        let properties = match own {
+            Some(own) if extra.is_empty() => Cow::Borrowed(own),
+            Some(own) => Cow::Owned(extra.into_iter().chain(own.clone()).collect()),
+            None => Cow::Owned(extra),
+        };
         Ok(Command::Track(Track {
             names: self.names()?,
             message_id,
             name,
             at: clock.correct(stamp),
-            properties: Json::Object(properties).to_string(),
+            properties: serde_json::to_string(&*properties).map_err(ApiError::internal)?,
             changes: self.context_changes(historical)?,
             historical,
             page,
@@ -256,8 +277,15 @@ pub(crate) fn read_properties(
     json: Option<&Json>,
     pointer: &str,
 ) -> Result<Map<String, Json>, ApiError> {
+    Ok(check_properties(json, pointer)?.cloned().unwrap_or_default())
+}
+
+fn check_properties<'a>(
+    json: Option<&'a Json>,
+    pointer: &str,
+) -> Result<Option<&'a Map<String, Json>>, ApiError> {
     let properties = match json {
-        None | Some(Json::Null) => return Ok(Map::new()),
+        None | Some(Json::Null) => return Ok(None),
         Some(Json::Object(properties)) => properties,
         Some(_) => {
             return Err(ApiError::at(Code::InvalidBody, pointer, "an object is expected here"));
@@ -267,7 +295,7 @@ pub(crate) fn read_properties(
         let detail = format!("{} properties; {} are allowed", properties.len(), limits::PROPERTIES);
         return Err(ApiError::at(Code::TooManyProperties, pointer, detail));
     }
-    Ok(properties.clone())
+    Ok(Some(properties))
 }
 
 #[cfg(test)]

@@ -43,17 +43,33 @@ pub(crate) fn unreadable(error: &serde_json::Error) -> ApiError {
 
 /// The pointer of the first text or key with a NUL character, below `pointer`.
 pub(crate) fn nul_at(json: &Json, pointer: &str) -> Option<String> {
+    // Nearly always there is none, and no place has to be named.
+    if has_nul(json) { find_nul(json, pointer) } else { None }
+}
+
+fn has_nul(json: &Json) -> bool {
+    match json {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(items) => items.iter().any(has_nul),
+        Json::Object(fields) => {
+            fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value))
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+fn find_nul(json: &Json, pointer: &str) -> Option<String> {
     match json {
         Json::String(text) => text.contains('\0').then(|| pointer.to_owned()),
         Json::Array(items) => items
             .iter()
             .enumerate()
-            .find_map(|(index, item)| nul_at(item, &format!("{pointer}/{index}"))),
+            .find_map(|(index, item)| find_nul(item, &format!("{pointer}/{index}"))),
         Json::Object(fields) => fields.iter().find_map(|(key, value)| {
             if key.contains('\0') {
                 return Some(pointer.to_owned());
             }
-            nul_at(value, &format!("{pointer}/{}", escape(key)))
+            find_nul(value, &format!("{pointer}/{}", escape(key)))
         }),
         Json::Null | Json::Bool(_) | Json::Number(_) => None,
     }
