@@ -4,6 +4,7 @@
 //! receiver of webhooks that counts.
 
 pub mod client;
+pub mod clock;
 pub mod dice;
 pub mod faults;
 pub mod kills;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use trials::kills::{self, End};
-use trials::{overload, poison};
+use trials::{clock, overload, poison};
 
 const USAGE: &str = "\
 trials kills [--rounds 100] [--seed 1]   kill -9 under load, again and again
@@ -14,6 +14,7 @@ trials stops [--rounds 50] [--seed 1]    SIGTERM under load, again and again
 trials overload [--seconds 60] [--factor 10]
                                          more than the server can take, in bounded memory
 trials poison                            hostile input at every entry
+trials clock [--jumps 20]                the wall's clock is set while things are in flight
 trials faults [--against log|state|server] [--points 60|all] [--seed 1]
                                          kills, power cuts, failing and full disks, damage
 All but faults take --scratch FOLDER, by default one in the folder for temporary files.
@@ -49,6 +50,7 @@ fn run(words: &[String]) -> anyhow::Result<bool> {
             overload(seconds, factor, &scratch)
         }
         "poison" => poison(&scratch),
+        "clock" => set_clock(options.number("jumps", 20)?, &scratch),
         other => bail!("there is no trial {other:?}\n{USAGE}"),
     };
     // What a trial left behind is what its fault can be read from.
@@ -71,6 +73,14 @@ fn overload(seconds: u64, factor: u64, scratch: &Path) -> anyhow::Result<bool> {
     wrong.iter().for_each(|words| println!("{words}"));
     println!("= {}", found.figures());
     Ok(wrong.is_empty())
+}
+
+fn set_clock(jumps: u64, scratch: &Path) -> anyhow::Result<bool> {
+    let jumps: Vec<i64> = clock::ALL_JUMPS.iter().copied().take(usize::try_from(jumps)?).collect();
+    let found = clock::run(&jumps, scratch)?;
+    found.words.iter().for_each(|words| println!("{words}"));
+    println!("= {}", found.figures());
+    Ok(found.faults() == 0)
 }
 
 fn poison(scratch: &Path) -> anyhow::Result<bool> {
