@@ -174,6 +174,40 @@ impl Customer {
         self.text("timezone").and_then(Zone::named)
     }
 
+    /// Bytes on the heap, roughly: what keeping this customer in memory costs beside the struct.
+    pub fn heap_bytes(&self) -> usize {
+        let text = |text: &str| text.len() + 16;
+        let names = self.anonymous_ids.iter().map(|name| text(name) + 24).sum::<usize>();
+        let attributes = self.attributes.iter().map(|(key, attribute)| {
+            text(key) + size_of::<(String, Attribute)>() * 3 / 2 + attribute.value.heap_bytes()
+        });
+        let series = self.series.values().map(|series| {
+            size_of::<(u64, Series)>() * 3 / 2
+                + series.occurrences.capacity() * size_of::<Occurrence>()
+        });
+        let tallies = self.tallies.values().map(|tally| {
+            let times = [
+                &tally.granted,
+                &tally.displayed,
+                &tally.clicked,
+                &tally.answered,
+                &tally.dismissed,
+                &tally.converted,
+            ];
+            let times = times.iter().map(|times| times.capacity() * 8).sum::<usize>();
+            size_of::<Tally>() * 3 / 2 + tally.keys.len() * 48 + times
+        });
+        let texts = self.consent.keys().chain(self.suppressed.keys()).chain(&self.user_id);
+        names
+            + self.merged.len() * size_of::<CustomerId>()
+            + attributes.sum::<usize>()
+            + series.sum::<usize>()
+            + tallies.sum::<usize>()
+            + self.deliveries.len() * (size_of::<Delivery>() + 64) * 3 / 2
+            + texts.chain(&self.page).map(|name| text(name) + 48).sum::<usize>()
+            + self.wakes.len() * 48
+    }
+
     /// Whether the customer is known by a user id.
     pub fn is_guest(&self) -> bool {
         self.user_id.is_none()

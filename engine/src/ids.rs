@@ -123,13 +123,37 @@ impl EventId {
 
 /// 128 bits of BLAKE3 over the parts, each with its length before it.
 pub fn hash(parts: &[&[u8]]) -> u128 {
+    // Nearly everything that is named is short, and one call on one piece is several times faster
+    // than the same in parts.
+    let mut short = [0; 192];
+    let mut rest = short.as_mut_slice();
+    for part in parts {
+        let Some((length, after)) = rest.split_first_chunk_mut() else { return hash_long(parts) };
+        *length = (part.len() as u64).to_be_bytes();
+        let Some((place, after)) = after.split_at_mut_checked(part.len()) else {
+            return hash_long(parts);
+        };
+        place.copy_from_slice(part);
+        rest = after;
+    }
+    let length = 192 - rest.len();
+    first_half(&blake3::hash(short.get(..length).unwrap_or_default()))
+}
+
+fn hash_long(parts: &[&[u8]]) -> u128 {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
+    first_half(&hasher.finalize())
+}
+
+fn first_half(hash: &blake3::Hash) -> u128 {
     let mut bytes = [0; 16];
-    hasher.finalize_xof().fill(&mut bytes);
+    for (place, byte) in bytes.iter_mut().zip(hash.as_bytes()) {
+        *place = *byte;
+    }
     u128::from_be_bytes(bytes)
 }
 
@@ -161,6 +185,14 @@ fn read_id(prefix: &'static str, text: &str) -> Result<u128, BadId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_the_same_in_one_piece_and_in_parts() {
+        for length in [0, 1, 100, 175, 176, 177, 184, 192, 500] {
+            let parts: &[&[u8]] = &[b"event", &vec![7; length]];
+            assert_eq!(hash(parts), hash_long(parts), "{length} bytes");
+        }
+    }
 
     #[test]
     fn ids_read_what_they_write() {

@@ -97,6 +97,17 @@ impl Value {
         }
     }
 
+    /// Bytes on the heap, roughly.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Value::Text(text) => text.capacity() + 16,
+            Value::Number(_) | Value::Bool(_) => 0,
+            Value::List(items) => {
+                items.iter().map(|item| size_of::<Value>() + item.heap_bytes()).sum()
+            }
+        }
+    }
+
     /// The name of the type as the catalogue shows it.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -2,31 +2,38 @@
 //! what the running checkpoint is writing. Readers look through both, then into the state store.
 //!
 //! Typed, because a key of bytes for each event would cost an allocation for each event. Positions
-//! of a younger layer are beyond those of the older one, so "newest first" is one after the other.
+//! only grow, so whatever is in their order is a list that is pushed to, and "newest first" is one
+//! layer after the other.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
 
-use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
+use engine::ids::{DeliveryId, OutreachNo, ProjectNo};
+use engine::time::Timestamp;
 use store::state::{Batch, Keyspace, Order, State, StateError};
 
-use crate::limits::POSITIONS_PER_ROW;
+use crate::limits::{POSITIONS_PER_ROW, SEEN_IDS};
 use crate::locks::{read, write};
 use crate::partition::Key;
 use crate::rows::{self, DeliveryRow};
+use crate::seen::{Seen, SeenCut};
+use crate::spread::SpreadMap;
+use crate::trails::Trails;
 
 /// Rows since a cut.
 #[derive(Default)]
 pub(crate) struct Fresh {
-    pub(crate) timeline: BTreeSet<(ProjectNo, CustomerId, u64)>,
-    pub(crate) decisions: BTreeSet<(ProjectNo, OutreachNo, u64)>,
-    pub(crate) decided: BTreeSet<(ProjectNo, u64)>,
-    pub(crate) deliveries: HashMap<(ProjectNo, DeliveryId), DeliveryRow>,
-    pub(crate) delivery_order: BTreeSet<(ProjectNo, u64, DeliveryId)>,
-    pub(crate) seen: HashSet<(u8, EventId)>,
+    pub(crate) timeline: Trails,
+    /// Positions of records with decisions on an outreach, and with any in a project; rising.
+    decisions: SpreadMap<(ProjectNo, OutreachNo), Vec<u64>>,
+    decided: SpreadMap<ProjectNo, Vec<u64>>,
+    pub(crate) deliveries: SpreadMap<(ProjectNo, DeliveryId), DeliveryRow>,
+    /// Where deliveries were decided; rising.
+    delivery_order: SpreadMap<ProjectNo, Vec<(u64, DeliveryId)>>,
+    seen: SeenCut,
     pub(crate) changes: Vec<(u64, Vec<u8>)>,
     /// Customers erased at this position; what lies before it is hidden until it is deleted.
-    pub(crate) erased: HashMap<Key, u64>,
+    pub(crate) erased: SpreadMap<Key, u64>,
     /// What to delete because of that.
     pub(crate) gone: Vec<(Keyspace, Vec<u8>)>,
 }
@@ -37,16 +44,23 @@ pub(crate) struct Layers {
     inner: RwLock<Inner>,
 }
 
-/// Both layers.
-#[derive(Default)]
+/// Both layers, and the ids that were seen, of which each layer holds the new ones.
 pub(crate) struct Inner {
     pub(crate) now: Fresh,
     sealed: Option<Arc<Fresh>>,
+    seen: Seen,
 }
 
 impl Layers {
     pub(crate) fn new(state: State) -> Layers {
-        Layers { state, inner: RwLock::default() }
+        let inner = Inner { now: Fresh::default(), sealed: None, seen: Seen::new(SEEN_IDS) };
+        Layers { state, inner: RwLock::new(inner) }
+    }
+
+    /// Load the ids that the state store has. False: a row makes no sense.
+    pub(crate) fn load_seen(&self) -> Result<bool, StateError> {
+        let seen = Seen::load(&self.state, SEEN_IDS)?;
+        Ok(seen.map(|seen| write(&self.inner).seen = seen).is_some())
     }
 
     /// For the applier, who alone writes.
@@ -57,6 +71,7 @@ impl Layers {
     /// What was fresh until now belongs to a checkpoint.
     pub(crate) fn seal(&self) -> Arc<Fresh> {
         let mut inner = write(&self.inner);
+        inner.now.seen = inner.seen.cut();
         let sealed = Arc::new(std::mem::take(&mut inner.now));
         inner.sealed = Some(Arc::clone(&sealed));
         sealed
@@ -64,14 +79,14 @@ impl Layers {
 
     /// The checkpoint is in the state store.
     pub(crate) fn unseal(&self) {
-        write(&self.inner).sealed = None;
+        let mut inner = write(&self.inner);
+        inner.sealed = None;
+        inner.seen.settle();
     }
 
-    pub(crate) fn is_seen(&self, id: (u8, EventId)) -> Result<bool, StateError> {
-        if read(&self.inner).layers().any(|fresh| fresh.seen.contains(&id)) {
-            return Ok(true);
-        }
-        self.state.contains(Keyspace::Seen, &rows::seen_key(id))
+    /// Whether an id was seen, by its name in [`crate::seen`].
+    pub(crate) fn is_seen(&self, id: u128) -> Result<bool, StateError> {
+        read(&self.inner).seen.has(&self.state, id)
     }
 
     /// The positions of a customer's own records before a position, newest first.
@@ -83,13 +98,8 @@ impl Layers {
     ) -> Result<Vec<u64>, StateError> {
         let (mut found, after) = {
             let inner = read(&self.inner);
-            let (project, customer) = key;
-            let range = (project, customer, 0)..(project, customer, before);
-            let found = inner
-                .layers()
-                .flat_map(|fresh| fresh.timeline.range(range.clone()).rev())
-                .map(|(_, _, position)| *position)
-                .take(limit);
+            let found = inner.layers().flat_map(|fresh| fresh.timeline.of(key));
+            let found = found.filter(|position| *position < before).take(limit);
             (found.collect::<Vec<u64>>(), inner.erased_at(key))
         };
         let (from, to) = (rows::timeline_key(key, 0), rows::timeline_key(key, before));
@@ -107,13 +117,8 @@ impl Layers {
     ) -> Result<Vec<u64>, StateError> {
         let mut found: Vec<u64> = {
             let inner = read(&self.inner);
-            let range = (project, no, 0)..(project, no, before);
-            let found = inner
-                .layers()
-                .flat_map(|fresh| fresh.decisions.range(range.clone()).rev())
-                .map(|(_, _, position)| *position)
-                .take(limit);
-            found.collect()
+            let lists = inner.layers().filter_map(|fresh| fresh.decisions.get(&(project, no)));
+            lists.flat_map(|list| newest(list, before)).take(limit).collect()
         };
         let from = rows::decision_key(project, no, 0);
         let to = rows::decision_key(project, no, before);
@@ -130,13 +135,8 @@ impl Layers {
     ) -> Result<Vec<u64>, StateError> {
         let mut found: Vec<u64> = {
             let inner = read(&self.inner);
-            let range = (project, 0)..(project, before);
-            let found = inner
-                .layers()
-                .flat_map(|fresh| fresh.decided.range(range.clone()).rev())
-                .map(|(_, position)| *position)
-                .take(limit);
-            found.collect()
+            let lists = inner.layers().filter_map(|fresh| fresh.decided.get(&project));
+            lists.flat_map(|list| newest(list, before)).take(limit).collect()
         };
         let (from, to) = (rows::decided_key(project, 0), rows::decided_key(project, before));
         self.add_stored(Keyspace::Decisions, (&from, &to), before, limit, &mut found)?;
@@ -151,13 +151,12 @@ impl Layers {
         before: u64,
         limit: usize,
     ) -> Result<Vec<(u64, DeliveryId)>, StateError> {
-        let least = DeliveryId(0);
         let mut found: Vec<(u64, DeliveryId)> = Vec::new();
         {
             let inner = read(&self.inner);
-            let range = (project, 0, least)..(project, before, least);
-            for fresh in inner.layers() {
-                for (_, position, id) in fresh.delivery_order.range(range.clone()).rev() {
+            for list in inner.layers().filter_map(|fresh| fresh.delivery_order.get(&project)) {
+                let end = list.partition_point(|(position, _)| *position < before);
+                for (position, id) in list.iter().take(end).rev() {
                     if is_full(&found, *position, limit) {
                         return Ok(found);
                     }
@@ -195,7 +194,9 @@ impl Layers {
         };
         let Some(row) = row else { return Ok(None) };
         let erased = read(&self.inner).erased_at((project, row.customer));
-        Ok(erased.is_none_or(|at| row.position > at).then_some(row))
+        // Its latest step: whoever was erased and came back may have taken in an older delivery.
+        let latest = row.steps.last().map_or(row.position, |step| step.position);
+        Ok(erased.is_none_or(|at| latest > at).then_some(row))
     }
 
     /// The row in the state store, for the applier, who holds the layers.
@@ -212,10 +213,8 @@ impl Layers {
     pub(crate) fn timeline_rows(&self, key: Key, end: u64) -> Result<Vec<Vec<u8>>, StateError> {
         let mut keys = Vec::new();
         if let Some(sealed) = &read(&self.inner).sealed {
-            let own = (key.0, key.1, 0)..(key.0, key.1, end);
-            let own = sealed.timeline.range(own).map(|(no, id, position)| ((*no, *id), *position));
-            for (_, chunk) in chunks(own) {
-                keys.push(rows::timeline_key(key, first(&chunk)).to_vec());
+            for chunk in sealed.timeline.rising(key).chunks(POSITIONS_PER_ROW) {
+                keys.push(rows::timeline_key(key, first(chunk)).to_vec());
             }
         }
         let (from, to) = (rows::timeline_key(key, 0), rows::timeline_key(key, end));
@@ -232,8 +231,8 @@ impl Layers {
             if inner.erased_at(key).is_some_and(|at| position <= at) {
                 return Ok(false);
             }
-            let (project, customer) = key;
-            if inner.layers().any(|fresh| fresh.timeline.contains(&(project, customer, position))) {
+            let mut own = inner.layers().flat_map(|fresh| fresh.timeline.of(key));
+            if own.any(|other| other == position) {
                 return Ok(true);
             }
         }
@@ -277,11 +276,21 @@ impl Layers {
     }
 }
 
+/// The positions of a rising list before one, newest first.
+fn newest(list: &[u64], before: u64) -> impl Iterator<Item = u64> + '_ {
+    list.iter().take(list.partition_point(|position| *position < before)).rev().copied()
+}
+
 fn is_full(found: &[(u64, DeliveryId)], position: u64, limit: usize) -> bool {
     found.len() >= limit && found.last().is_some_and(|(last, _)| *last != position)
 }
 
 impl Inner {
+    /// An id was seen, by its name in [`crate::seen`].
+    pub(crate) fn add_seen(&mut self, id: u128, now: Timestamp) {
+        self.seen.add(id, now);
+    }
+
     pub(crate) fn fresh_delivery(&self, project: ProjectNo, id: DeliveryId) -> Option<DeliveryRow> {
         self.layers().find_map(|fresh| fresh.deliveries.get(&(project, id))).cloned()
     }
@@ -297,30 +306,58 @@ impl Inner {
 }
 
 impl Fresh {
+    /// A record holds a decision on an outreach.
+    pub(crate) fn add_decision(&mut self, project: ProjectNo, no: OutreachNo, position: u64) {
+        push_once(self.decisions.entry((project, no)).or_default(), position);
+    }
+
+    /// A record holds decisions.
+    pub(crate) fn add_decided(&mut self, project: ProjectNo, position: u64) {
+        push_once(self.decided.entry(project).or_default(), position);
+    }
+
+    /// A delivery was decided.
+    pub(crate) fn add_delivery(&mut self, project: ProjectNo, position: u64, id: DeliveryId) {
+        self.delivery_order.entry(project).or_default().push((position, id));
+    }
+
+    /// Its customer is erased.
+    pub(crate) fn remove_delivery(&mut self, project: ProjectNo, position: u64, id: DeliveryId) {
+        self.deliveries.remove(&(project, id));
+        let Some(list) = self.delivery_order.get_mut(&project) else { return };
+        let from = list.partition_point(|(other, _)| *other < position);
+        let own = list.iter().skip(from).take_while(|(other, _)| *other == position);
+        if let Some(place) = own.into_iter().position(|(_, other)| *other == id) {
+            list.remove(from + place);
+        }
+    }
+
     /// Add everything to a batch.
     pub(crate) fn put(&self, batch: &mut Batch) {
-        let timeline = self.timeline.iter().map(|(no, id, position)| ((*no, *id), *position));
-        for (key, chunk) in chunks(timeline) {
-            let first = rows::timeline_key(key, first(&chunk));
-            batch.put(Keyspace::Timeline, &first, &rows::positions_row(&chunk));
+        for key in self.timeline.keys() {
+            for chunk in self.timeline.rising(key).chunks(POSITIONS_PER_ROW) {
+                let first = rows::timeline_key(key, first(chunk));
+                batch.put(Keyspace::Timeline, &first, &rows::positions_row(chunk));
+            }
         }
-        let decisions = self.decisions.iter().map(|(no, out, position)| ((*no, *out), *position));
-        for ((project, no), chunk) in chunks(decisions) {
-            let first = rows::decision_key(project, no, first(&chunk));
-            batch.put(Keyspace::Decisions, &first, &rows::positions_row(&chunk));
+        for ((project, no), positions) in &self.decisions {
+            for chunk in positions.chunks(POSITIONS_PER_ROW) {
+                let first = rows::decision_key(*project, *no, first(chunk));
+                batch.put(Keyspace::Decisions, &first, &rows::positions_row(chunk));
+            }
         }
-        for (project, chunk) in chunks(self.decided.iter().copied()) {
-            let first = rows::decided_key(project, first(&chunk));
-            batch.put(Keyspace::Decisions, &first, &rows::positions_row(&chunk));
+        for (project, positions) in &self.decided {
+            for chunk in positions.chunks(POSITIONS_PER_ROW) {
+                let first = rows::decided_key(*project, first(chunk));
+                batch.put(Keyspace::Decisions, &first, &rows::positions_row(chunk));
+            }
         }
         for ((project, id), row) in &self.deliveries {
             let key = rows::delivery_key(*project, *id);
             batch.put(Keyspace::Deliveries, &key, &rows::row(row));
         }
         self.put_delivery_order(batch);
-        for id in &self.seen {
-            batch.put(Keyspace::Seen, &rows::seen_key(*id), &[]);
-        }
+        self.seen.put(batch);
         for (position, bytes) in &self.changes {
             batch.put(Keyspace::Config, &rows::change_key(*position), bytes);
         }
@@ -338,20 +375,25 @@ impl Fresh {
     }
 
     fn put_delivery_order(&self, batch: &mut Batch) {
-        let mut chunk: Vec<(u64, DeliveryId)> = Vec::new();
-        let mut of = ProjectNo(0);
-        for (project, position, id) in &self.delivery_order {
-            let full = is_full(&chunk, *position, POSITIONS_PER_ROW);
-            if (full || *project != of) && !chunk.is_empty() {
-                put_order(batch, of, &chunk);
-                chunk.clear();
+        for (project, list) in &self.delivery_order {
+            let mut chunk: Vec<(u64, DeliveryId)> = Vec::new();
+            for (position, id) in list {
+                if is_full(&chunk, *position, POSITIONS_PER_ROW) {
+                    put_order(batch, *project, &chunk);
+                    chunk.clear();
+                }
+                chunk.push((*position, *id));
             }
-            of = *project;
-            chunk.push((*position, *id));
+            if !chunk.is_empty() {
+                put_order(batch, *project, &chunk);
+            }
         }
-        if !chunk.is_empty() {
-            put_order(batch, of, &chunk);
-        }
+    }
+}
+
+fn push_once(list: &mut Vec<u64>, position: u64) {
+    if list.last() != Some(&position) {
+        list.push(position);
     }
 }
 
@@ -363,21 +405,4 @@ fn put_order(batch: &mut Batch, project: ProjectNo, chunk: &Vec<(u64, DeliveryId
 
 fn first(chunk: &[u64]) -> u64 {
     chunk.first().copied().unwrap_or(0)
-}
-
-/// Rising positions of the same name, some together.
-fn chunks<N: PartialEq + Copy>(
-    all: impl Iterator<Item = (N, u64)>,
-) -> impl Iterator<Item = (N, Vec<u64>)> {
-    let mut all = all.peekable();
-    std::iter::from_fn(move || {
-        let (name, first) = all.next()?;
-        let mut chunk = vec![first];
-        while chunk.len() < POSITIONS_PER_ROW
-            && let Some((_, position)) = all.next_if(|(next, _)| *next == name)
-        {
-            chunk.push(position);
-        }
-        Some((name, chunk))
-    })
 }

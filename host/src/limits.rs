@@ -40,6 +40,20 @@ pub(crate) const SAVED_PER_LOCK: usize = 64;
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// Silence after which the log's witness is brought up to date.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
+/// Customers in memory, in bytes: some hundred thousand.
+pub const CUSTOMERS_BYTES: usize = 512 * 1024 * 1024;
+/// Customers looked for at start before those who have no room go.
+pub(crate) const SETTLED_AFTER: usize = 1_024;
+/// Customers on the clock that may not go, one after the other, before a turn gives up.
+pub(crate) const EVICTION_PATIENCE: usize = 64;
+/// Customers read from the store together by whoever visits all.
+pub(crate) const WALKED_AT_ONCE: usize = 256;
+/// Ids that such a visitor takes from a partition under one lock.
+pub(crate) const WALKED_IDS: usize = 256;
+/// Ids in one row of what became of ids: 80 KiB.
+pub(crate) const IDS_PER_ROW: usize = 4_096;
+/// Rows of what became of ids from which a start makes few.
+pub(crate) const ID_ROWS: usize = 1_024;
 /// Rows that one page may look at before it answers with what it has and a place to go on.
 pub(crate) const ROWS_PER_PAGE: usize = 20_000;
 /// Items of one page.
@@ -67,3 +81,13 @@ pub(crate) const DELIVERY_STEPS: usize = 64;
 pub(crate) const REPLAYED_PER_CHECKPOINT: u64 = 200_000;
 /// Positions in one row of an index: a few hundred bytes.
 pub(crate) const POSITIONS_PER_ROW: usize = 256;
+
+/// An id that was seen counts once for so long, by the clock of the log: thirty days.
+pub(crate) const SEEN_FOR_MS: i64 = 30 * 24 * 3_600_000;
+/// Ids that are kept in memory as they are, some 20 MB; the older ones need a tenth of that.
+pub(crate) const SEEN_IDS: usize = 900_000;
+/// Generations of as many ids beside those, some 450 MB of filters: 225 million ids. Of more within
+/// thirty days the oldest are forgotten.
+pub(crate) const SEEN_GENERATIONS: usize = 250;
+/// Ids of one checkpoint in one row.
+pub(crate) const SEEN_PER_ROW: usize = 1_024;

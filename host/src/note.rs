@@ -15,6 +15,7 @@ use crate::partition::Key;
 use crate::query::QueryError;
 use crate::record::{CustomerRecord, Entry};
 use crate::rows::{self, DeliveryRow, DeliveryStep};
+use crate::seen;
 use crate::shared::Shared;
 
 /// A record about a customer, and what it left behind.
@@ -65,15 +66,15 @@ pub(crate) fn note(shared: &Shared, all: &[Applied<'_>]) -> Result<Vec<DueChange
 fn index(inner: &mut Inner, applied: &Applied<'_>) {
     let (record, position) = (applied.record, applied.position);
     let fresh = &mut inner.now;
-    fresh.timeline.insert((record.project, record.customer, position));
+    fresh.timeline.add((record.project, record.customer), position);
     for decision in &record.ruling.decisions {
-        fresh.decisions.insert((record.project, decision.outreach, position));
+        fresh.add_decision(record.project, decision.outreach, position);
     }
     if !record.ruling.decisions.is_empty() {
-        fresh.decided.insert((record.project, position));
+        fresh.add_decided(record.project, position);
     }
     if let Some(id) = seen_id(record) {
-        fresh.seen.insert(id);
+        inner.add_seen(seen::name(id), record.now);
     }
 }
 
@@ -110,7 +111,7 @@ fn note_deliveries(
         }
         let (project, fresh) = (record.project, &mut inner.now);
         if is_new {
-            fresh.delivery_order.insert((project, row.position, delivery.id));
+            fresh.add_delivery(project, row.position, delivery.id);
         }
         fresh.deliveries.insert((project, delivery.id), row);
         due.push(DueChange {
@@ -200,12 +201,9 @@ pub(crate) fn erase(shared: &Shared, key: Key, end: u64) -> Result<(), QueryErro
     let stored = shared.layers.timeline_rows(key, end)?;
     let mut inner = shared.layers.write();
     let fresh = &mut inner.now;
-    for at in positions {
-        fresh.timeline.remove(&(key.0, key.1, at));
-    }
+    fresh.timeline.remove(key);
     for (at, delivery) in deliveries {
-        fresh.deliveries.remove(&(key.0, delivery));
-        fresh.delivery_order.remove(&(key.0, at, delivery));
+        fresh.remove_delivery(key.0, at, delivery);
         let delivery_key = rows::delivery_key(key.0, delivery);
         fresh.gone.push((Keyspace::Deliveries, delivery_key.to_vec()));
     }

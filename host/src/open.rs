@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::enact::Enactor;
 use crate::fresh::Layers;
 use crate::history::Parsed;
+use crate::holding::Memory;
 use crate::limits;
 use crate::locks::lock;
 use crate::published::Published;
@@ -27,6 +28,7 @@ use crate::queue::Queue;
 use crate::record::Unreadable;
 use crate::replay;
 use crate::shared::{Parts, Shared};
+use crate::waits;
 use crate::writer;
 
 /// Who is told what became durable. Called by the writer thread, so it must not block.
@@ -51,6 +53,9 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Changed customers between checkpoints.
     pub checkpoint_customers: usize,
+    /// Customers in memory, in bytes, roughly; the others stand in the state store. Those whom no
+    /// checkpoint has written yet stay beyond it.
+    pub customers_bytes: usize,
     /// Who is told what became durable.
     pub sink: Sink,
 }
@@ -66,6 +71,7 @@ impl Default for Options {
             checkpoint_every: limits::CHECKPOINT_EVERY,
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
             checkpoint_customers: limits::CHECKPOINT_CUSTOMERS,
+            customers_bytes: limits::CUSTOMERS_BYTES,
             sink: Arc::new(|_| {}),
         }
     }
@@ -161,7 +167,7 @@ impl Host {
         let (appender, committer) = log.split();
         let shared = Arc::new(read_all(&dir.join("store"), &appender, &options)?);
         shared.durable.set(appender.end());
-        let waiting = replay::find_waiting(&shared);
+        let waiting = waits::find(&shared)?;
         let enactor = Enactor {
             shared: Arc::clone(&shared),
             appender,
@@ -207,6 +213,7 @@ fn read_all(
             reader: reader.clone(),
             queue: Queue::new(options.queue_commands, options.queue_bytes),
             sink: Arc::clone(&options.sink),
+            memory: Memory::new(options.customers_bytes),
         })
     };
     let mut shared = shared_on(replay::open_state(dir, &reader)?);

@@ -1,9 +1,8 @@
 //! The shapes of keys and rows in the state store. Numbers in keys are big-endian, so that their
 //! order is the order of the bytes. A row begins with its version.
 
-use engine::customer::Customer;
 use engine::delivery::Delivery;
-use engine::ids::{CustomerId, DeliveryId, EventId, OutreachNo, ProjectNo};
+use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::time::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -72,10 +71,6 @@ pub(crate) fn unrow<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     }
 }
 
-pub(crate) fn customer_row(customer: &Customer) -> Vec<u8> {
-    row(customer)
-}
-
 pub(crate) fn customer_key((project, customer): Key) -> [u8; 20] {
     let mut key = [0; 20];
     key[..4].copy_from_slice(&project.0.to_be_bytes());
@@ -87,6 +82,21 @@ pub(crate) fn read_customer_key(key: &[u8]) -> Option<Key> {
     let project = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
     let customer = u128::from_be_bytes(key.get(4..20)?.try_into().ok()?);
     Some((ProjectNo(project), CustomerId(customer)))
+}
+
+/// What waits for a customer: `w`, project, customer.
+pub(crate) fn waits_key(key: Key) -> [u8; 21] {
+    let mut bytes = [b'w'; 21];
+    bytes[1..].copy_from_slice(&customer_key(key));
+    bytes
+}
+
+/// What became of ids: `k`, position of the checkpoint, place.
+pub(crate) fn known_key(position: u64, place: u32) -> [u8; 13] {
+    let mut key = [b'k'; 13];
+    key[1..9].copy_from_slice(&position.to_be_bytes());
+    key[9..].copy_from_slice(&place.to_be_bytes());
+    key
 }
 
 /// Timeline: project, customer, first position → positions.
@@ -154,13 +164,6 @@ pub(crate) fn delivery_order_key(project: ProjectNo, position: u64) -> [u8; 13] 
     let mut key = [b'i'; 13];
     key[1..5].copy_from_slice(&project.0.to_be_bytes());
     key[5..].copy_from_slice(&position.to_be_bytes());
-    key
-}
-
-/// Seen ids: partition, id.
-pub(crate) fn seen_key((partition, id): (u8, EventId)) -> [u8; 17] {
-    let mut key = [partition; 17];
-    key[1..].copy_from_slice(&id.to_bytes());
     key
 }
 

@@ -8,6 +8,7 @@ use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
 use engine::outreach::content::OutreachType;
 use engine::time::Timestamp;
+use store::state::StateError;
 
 use crate::command::{Submission, SubmitError};
 use crate::locks::lock;
@@ -123,23 +124,33 @@ impl Host {
         let taken = lock(&self.shared.due).take(channel, now, limit);
         let mut due = Vec::with_capacity(taken.len());
         for (at, project, customer, id) in taken {
-            let home = self.shared.home(project, customer);
-            let found = self.shared.look((project, home), |customer| {
-                customer
-                    .deliveries
-                    .get(&id)
-                    .filter(|delivery| {
-                        delivery.state == DeliveryState::Due && delivery.due_at == at
-                    })
-                    .cloned()
-            });
-            match found.flatten() {
-                Some(delivery) => due.push((project, home, delivery)),
+            match self.still_due(project, customer, id, at) {
+                Ok(Some(found)) => due.push(found),
                 // It stands elsewhere by now; that change comes here when it is durable.
-                None => lock(&self.shared.due).forget(project, id),
+                Ok(None) => lock(&self.shared.due).forget(project, id),
+                Err(error) => {
+                    self.put_back_entry(channel, (at, project, customer, id));
+                    self.shared.fail(&error.to_string());
+                    break;
+                }
             }
         }
         due
+    }
+
+    fn still_due(
+        &self,
+        project: ProjectNo,
+        customer: CustomerId,
+        id: DeliveryId,
+        at: Timestamp,
+    ) -> Result<Option<(ProjectNo, CustomerId, Delivery)>, StateError> {
+        let home = self.shared.home(project, customer)?;
+        let is_due = |one: &&Delivery| one.state == DeliveryState::Due && one.due_at == at;
+        let found = self.shared.look((project, home), |customer| {
+            customer.deliveries.get(&id).filter(is_due).cloned()
+        })?;
+        Ok(found.flatten().map(|delivery| (project, home, delivery)))
     }
 
     /// Whoever took these will not attempt them after all.

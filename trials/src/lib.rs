@@ -6,5 +6,7 @@
 pub mod client;
 pub mod dice;
 pub mod faults;
+pub mod kills;
+pub mod overload;
 pub mod receiver;
 pub mod server;

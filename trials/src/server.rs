@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -210,7 +210,7 @@ impl Server {
     fn make_keys(&mut self) -> anyhow::Result<()> {
         let make = |kind: &[&str]| -> anyhow::Result<String> {
             let words: Vec<&str> = ["keys", "create"].iter().chain(kind).copied().collect();
-            let made = self.plan.command(&words).output()?;
+            let made = self.other_command(&words)?;
             let said = String::from_utf8_lossy(&made.stderr).into_owned();
             anyhow::ensure!(made.status.success(), "tidings keys create: {said}");
             Ok(String::from_utf8(made.stdout)?.trim().to_owned())
@@ -244,10 +244,18 @@ impl Server {
     /// # Errors
     /// It does not run, or it does not end.
     pub fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        self.ask_to_end()?;
+        self.wait_for_its_end(PATIENCE)
+    }
+
+    /// Ask it to end (SIGTERM) and wait for nothing.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn ask_to_end(&self) -> anyhow::Result<()> {
         let pid = self.pid().context("the server does not run")?;
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid)?).context("a pid of 0")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        self.wait_for_its_end(PATIENCE)
+        Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
     }
 
     /// Wait until it has ended by itself.
@@ -322,6 +330,14 @@ impl Server {
     pub fn log_text(&self) -> String {
         let bytes = std::fs::read(self.plan.log()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Another command of the program on the same folder, such as `check`, run to its end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn other_command(&self, words: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.plan.command(words).output()?)
     }
 
     /// Lines of its log that no good run has.

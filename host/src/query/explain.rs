@@ -47,7 +47,7 @@ impl Host {
         outreach: &str,
         at: Option<Moment>,
     ) -> Result<Option<Explanation>, QueryError> {
-        let Some(id) = self.shared.follow(project, customer) else { return Ok(None) };
+        let Some(id) = self.shared.follow(project, customer)? else { return Ok(None) };
         let Some(scene) = self.scene(project, id, at)? else { return Ok(None) };
         let Some(line) = scene.project.outreach(outreach) else { return Ok(None) };
         let version = line.live.as_ref().or(line.latest.as_ref().ok());
@@ -98,7 +98,7 @@ impl Host {
         match at {
             None => {
                 let project = self.shared.project(no);
-                let customer = self.shared.look((no, id), Customer::clone);
+                let customer = self.shared.look((no, id), Customer::clone)?;
                 let (now, record) = (self.now(), None);
                 let both = project.zip(customer);
                 Ok(both.map(|(project, customer)| Scene { customer, project, now, record }))

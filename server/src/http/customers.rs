@@ -329,7 +329,8 @@ async fn page(
     let q = search.q;
     let mut found = app
         .ask(move |host| host.customers(no, filter.as_ref(), q.as_deref(), after, limit + 1))
-        .await?;
+        .await?
+        .map_err(ApiError::internal)?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(id, _)| id.to_string());
@@ -357,7 +358,7 @@ async fn life(
 fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<(CustomerId, Customer)> {
     let id = app.find_customer(caller.project, text)?;
     let missing = || ApiError::not_found("customer", text);
-    app.customer(caller.project, id).map(|customer| (id, customer)).ok_or_else(missing)
+    app.customer(caller.project, id)?.map(|customer| (id, customer)).ok_or_else(missing)
 }
 
 fn summary(id: CustomerId, customer: &Customer) -> CustomerSummary {

@@ -58,9 +58,14 @@ pub(super) async fn run(app: &App, task: &Task) -> Ended {
 /// The outcome of an attempt that broke on our side: a dead letter, so that one poisoned delivery
 /// does not come back for ever.
 pub(super) async fn broken(app: &App, task: &Task) {
-    let customer = app.customer(task.project, task.customer);
-    let known = customer.as_ref().and_then(|found| found.deliveries.get(&task.delivery.id));
-    report(app, task, after_a_break(known.map(|delivery| &delivery.state))).await;
+    let state = match app.customer(task.project, task.customer) {
+        Ok(customer) => customer.and_then(|mut found| {
+            found.deliveries.remove(&task.delivery.id).map(|delivery| delivery.state)
+        }),
+        // What cannot be read may have begun.
+        Err(_) => Some(DeliveryState::Attempting),
+    };
+    report(app, task, after_a_break(state.as_ref())).await;
 }
 
 /// What had begun on a channel that cannot drop a repetition may have been handed over, so its
@@ -75,8 +80,11 @@ fn after_a_break(state: Option<&DeliveryState>) -> AttemptOutcome {
 
 async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
     let now = app.now();
-    let Some(customer) = app.customer(task.project, task.customer) else {
-        return Err(Quit::NotDue);
+    let customer = match app.customer(task.project, task.customer) {
+        Ok(Some(customer)) => customer,
+        Ok(None) => return Err(Quit::NotDue),
+        // It waits for the next start; whoever cannot be read is not written to.
+        Err(_) => return Err(Quit::Stopping),
     };
     // It may have waited for its slot or for the channel, and been withdrawn meanwhile.
     let as_taken =

@@ -28,7 +28,7 @@ use std::{fs, mem};
 use fjall::{Database, PersistMode};
 
 /// A change to the shape of any row or to the tuning of a keyspace is a new number: old states are rebuilt.
-const STATE_FORMAT: &str = "tidings state, format 1\n";
+const STATE_FORMAT: &str = "tidings state, format 2\n";
 const FORMAT: &str = "FORMAT";
 const DATABASE: &str = "fjall";
 

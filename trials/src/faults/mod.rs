@@ -64,14 +64,19 @@ impl Options {
     }
 }
 
-/// `trials faults …`.
-///
-/// # Errors
-/// An unknown word, or something that is needed for a trial is missing.
-pub fn main(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    if arguments.first().is_some_and(|word| word == "child") {
-        return child::run(&arguments[1..]);
-    }
+/// `trials faults …`: prints what was found.
+pub fn main(arguments: &[String]) -> ExitCode {
+    let done = match arguments.split_first() {
+        Some((word, rest)) if word == "child" => child::run(rest),
+        _ => print(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("trials: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn print(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let options = parse(arguments)?;
     let program = std::env::current_exe().context("finding this program")?;
     let rows = run(&program, &options)?;

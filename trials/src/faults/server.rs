@@ -299,7 +299,7 @@ fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Result<Verdict> 
 fn same_again(data: &Path) -> anyhow::Result<Verdict> {
     let hash = || -> anyhow::Result<[u8; 32]> {
         let host = Host::open(data, HostOptions::default())?;
-        let hash = host.state_hash();
+        let hash = host.state_hash()?;
         host.close();
         Ok(hash)
     };
