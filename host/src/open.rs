@@ -156,7 +156,7 @@ impl Host {
         reason = "the call reads as `open(dir, Options { .. })`"
     )]
     pub fn open(dir: &Path, options: Options) -> Result<Host, OpenError> {
-        std::fs::create_dir_all(dir)
+        make_folder(dir)
             .map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
         let sync = if options.sync { LogSync::Always } else { LogSync::Never };
         let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
@@ -196,6 +196,19 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Makes the data folder, and lets its name survive a power cut: without that, all that is synced in it is lost with
+/// it. Whoever made it may have died before this, so it is done at each start.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match std::fs::File::open(parent.unwrap_or(Path::new("."))) {
+        Ok(parent) => parent.sync_all(),
+        // A folder that cannot be read is not one that was made here.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
