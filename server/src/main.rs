@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidings: {error:#}");
-            ExitCode::FAILURE
+            server::cli::exit_code(&error)
         }
     }
 }

@@ -9,6 +9,8 @@ mod import;
 mod keys;
 mod outreach;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Flags};
@@ -92,6 +94,22 @@ impl Cli {
             Command::Import(command) => runtime()?.block_on(command.run()),
             Command::Export(command) => runtime()?.block_on(command.run()),
         }
+    }
+}
+
+/// EX_TEMPFAIL: what runs the server may start it again, and the log then says what it found.
+const DISK_FAILED: u8 = 75;
+
+/// 75 when the disk has failed and the log has stopped, else 1.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let has_stopped = |cause: &(dyn std::error::Error + 'static)| {
+        let opening = cause.downcast_ref::<host::OpenError>();
+        cause.is::<crate::http::HostStopped>()
+            || matches!(opening, Some(host::OpenError::Log(store::log::LogError::Poisoned { .. })))
+    };
+    match error.chain().any(has_stopped) {
+        true => ExitCode::from(DISK_FAILED),
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -30,6 +30,11 @@ use crate::keys::Keys;
 use crate::limits;
 use crate::signals::Signals;
 
+/// The host has stopped by itself, most likely because the disk failed: nothing was acknowledged after that.
+#[derive(Debug, thiserror::Error)]
+#[error("the host has stopped: {0}")]
+pub(crate) struct HostStopped(String);
+
 /// The server's state; cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -342,7 +347,7 @@ impl App {
         tokio::task::spawn_blocking(move || {
             host.close();
             match host.fault() {
-                Some(fault) => Err(anyhow::anyhow!("the host has stopped: {fault}")),
+                Some(fault) => Err(HostStopped(fault).into()),
                 None => Ok(()),
             }
         })

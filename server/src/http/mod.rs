@@ -23,6 +23,7 @@ mod timeline;
 pub(crate) mod unsubscribe;
 
 pub use app::App;
+pub(crate) use app::HostStopped;
 
 use axum::Router;
 use axum::extract::Request;
