@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 
-use crate::dice::Dice;
 use super::trace::{Event, Name, Node, Step};
+use crate::dice::Dice;
 
 const PAGE: u64 = 4096;
 const SECTOR: usize = 512;
@@ -26,6 +26,7 @@ pub(super) enum Keep<'a> {
     /// Of the last write some sectors, of all else nothing.
     Torn(&'a mut Dice),
     /// As if only the process had died.
+    #[cfg(test)]
     All,
 }
 
@@ -157,6 +158,7 @@ impl Disk {
         let kept = match keep {
             Keep::Nothing | Keep::Torn(_) => 0,
             Keep::Some(dice) => dice.below(folder.pending.len() as u64 + 1) as usize,
+            #[cfg(test)]
             Keep::All => folder.pending.len(),
         };
         let mut names = folder.safe.clone();
@@ -205,6 +207,7 @@ impl FileOn {
         let mut left = self.safe.clone();
         match keep {
             Keep::Nothing => {}
+            #[cfg(test)]
             Keep::All => {
                 self.doubtful.iter().chain(&self.pending).for_each(|change| left.apply(change));
             }

@@ -19,6 +19,7 @@ mod damage;
 mod ledger;
 mod state;
 mod server;
+mod full;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -103,6 +104,7 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         rows.push(failing::sync(&workshop, options, 0)?);
         rows.push(failing::write(&workshop, options)?);
         rows.push(failing::short_of_room(&workshop, options)?);
+        rows.push(full::log(&workshop, options)?);
         for damage in Damage::ALL {
             rows.push(damage::log(&workshop, options, damage)?);
         }
@@ -124,6 +126,10 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         rows.push(server::sync(&workshop, options, 1)?);
         rows.push(server::sync(&workshop, options, 0)?);
         rows.push(server::write(&workshop, options)?);
+        rows.push(full::server(&workshop)?);
+        for damage in Damage::ALL {
+            rows.push(server::harm_it(&workshop, options, damage)?);
+        }
     }
     Ok(rows)
 }

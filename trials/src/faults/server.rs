@@ -12,7 +12,8 @@ use host::{Host, Options as HostOptions};
 use serde_json::{Value as Json, json};
 
 use super::choose;
-use super::crash::{at_points, leave};
+use super::crash::{at_points, copy_folder, leave};
+use super::damage::{Damage, harm};
 use super::disk::Disk;
 use super::subject::Verdict;
 use super::table::Row;
@@ -28,9 +29,11 @@ const EVENTS_PER_BATCH: u64 = 3;
 const BATCHES: u64 = 40;
 /// Requests before the first batch: is it ready, an outreach, going live with it.
 const REQUESTS_BEFORE: usize = 3;
-const NUMBER: &str = "trial_number";
+pub(super) const NUMBER: &str = "trial_number";
 /// A server costs a hundred times what a log costs; a night has no time for more of them.
-const MOST_RUNS: u64 = 150;
+const MOST_RUNS: u64 = 60;
+const MOST_CUTS: u64 = 300;
+const MOST_DAMAGES: u64 = 40;
 
 /// What became of a server and of what was posted to it.
 struct Session {
@@ -62,7 +65,7 @@ pub(super) fn first_start(workshop: &Workshop, options: &Options) -> anyhow::Res
     let whole = record(workshop, 0)?;
     let mut dice = Dice::new(options.seed ^ 11);
     let operations = trace::operations(&whole.steps).min(200);
-    for at in choose(operations, options.points, &mut dice) {
+    for at in choose(operations, runs(options), &mut dice) {
         kill_at(workshop, Fault::once(What::Kill, On::Any, at), 0, &mut row)?;
     }
     let before = workshop.room("before")?;
@@ -77,7 +80,8 @@ pub(super) fn cut(workshop: &Workshop, options: &Options) -> anyhow::Result<Row>
     let whole = record(workshop, BATCHES)?;
     let before = workshop.room("before")?;
     let mut dice = Dice::new(options.seed ^ 12);
-    let points = choose(trace::operations(&whole.steps), options.points, &mut dice);
+    let points = Some(options.points.unwrap_or(MOST_CUTS));
+    let points = choose(trace::operations(&whole.steps), points, &mut dice);
     cut_at(workshop, &whole, &before, &points, &mut dice, &mut row)?;
 
     // The same server on a disk that says "synced" and does not do it.
@@ -114,6 +118,27 @@ pub(super) fn write(workshop: &Workshop, options: &Options) -> anyhow::Result<Ro
     for at in choose(trace::writes(&whole.steps), runs(options), &mut dice) {
         let fault = Fault { what: What::ShortEio, on: On::Write, at, times: 2 };
         fail(workshop, fault, &mut dice, &mut row)?;
+    }
+    Ok(row)
+}
+
+/// Damage in the log or in the state of a server that was stopped in order.
+pub(super) fn harm_it(
+    workshop: &Workshop,
+    options: &Options,
+    damage: Damage,
+) -> anyhow::Result<Row> {
+    let mut row = Row::new(format!("server: {}", damage.name()));
+    let gold = workshop.room("gold")?;
+    let session = post(workshop, &gold, Fault::NONE, BATCHES)?;
+    let mut dice = Dice::new(options.seed ^ 15);
+    for turn in 0..options.points.unwrap_or(MOST_DAMAGES) {
+        let room = workshop.path("harmed")?;
+        copy_folder(&gold, &room)?;
+        let part = if turn % 2 == 0 { "log" } else { "store" };
+        let place = harm(&data(&room).join(part), damage, &mut dice)?;
+        let verdict = verify(&room, session.acknowledged, session.sent)?;
+        row.note_damage(&format!("{part}: {place}"), verdict);
     }
     Ok(row)
 }
@@ -202,12 +227,7 @@ fn check_end(point: &str, fault: Fault, session: &Session, row: &mut Row) {
 
 /// Starts a server in `room` with this fault ahead of it, posts batches for as long as they are accepted, and waits
 /// for its end.
-fn post(
-    workshop: &Workshop,
-    room: &Path,
-    fault: Fault,
-    batches: u64,
-) -> anyhow::Result<Session> {
+fn post(workshop: &Workshop, room: &Path, fault: Fault, batches: u64) -> anyhow::Result<Session> {
     let trace = workshop.trace();
     let mut plan = Plan::new(data(room))?;
     plan.env = fault.environment(&workshop.shim, room, &trace);
@@ -271,7 +291,7 @@ fn acknowledged(steps: &[Step]) -> u64 {
 }
 
 /// A clean start on what is in `room`, and what it has.
-fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Result<Verdict> {
+pub(super) fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Result<Verdict> {
     std::fs::create_dir_all(room)?;
     let mut server = Server::new(Plan::new(data(room))?);
     if let Err(error) = server.start_again() {
@@ -285,7 +305,9 @@ fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Result<Verdict> 
     if code != Some(0) {
         return Ok(Verdict::Refused(format!("it does not end in order: {code:?}")));
     }
-    if let Some((number, times)) = found.iter().find(|(number, times)| **number >= sent || **times > 1) {
+    if let Some((number, times)) =
+        found.iter().find(|(number, times)| **number >= sent || **times > 1)
+    {
         return Ok(Verdict::Silent(format!("event {number} of {sent} is there {times} times")));
     }
     let there = found.keys().filter(|number| **number < acknowledged).count() as u64;

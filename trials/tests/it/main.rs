@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails shall say so")]
 
+mod faults;
 mod life;
 mod kills;
