@@ -376,3 +376,45 @@ fn is_damage(error: &io::Error) -> bool {
         _ => error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left when one keyspace has its newest rows in a table and the others have lost theirs with a journal.
+    #[test]
+    fn keyspaces_of_different_moments_make_the_state_unusable() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let state = State::open(&dir).unwrap();
+        for number in 0..3_u8 {
+            let mut batch = state.batch();
+            batch.put(Keyspace::Customers, &[number], b"row");
+            batch.commit().unwrap();
+        }
+        drop(state);
+        let state = State::open(&dir).unwrap();
+        assert_eq!(*state.newest.lock().unwrap(), 3);
+        let timeline = &state.keyspaces[Keyspace::Timeline as usize];
+        timeline.insert(MARK, 4_u64.to_be_bytes()).unwrap();
+        drop(state);
+        let error = State::open(&dir).map(|_| ()).unwrap_err();
+        assert!(matches!(error, StateError::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains("timeline is of another moment"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_keyspace_makes_the_state_unusable() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let state = State::open(&dir).unwrap();
+        let mut batch = state.batch();
+        batch.put(Keyspace::Seen, b"key", b"row");
+        batch.commit().unwrap();
+        let seen = state.keyspace(Keyspace::Seen).clone();
+        state.database.delete_keyspace(seen).unwrap();
+        drop(state);
+        let error = State::open(&dir).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("a keyspace is missing"), "{error}");
+    }
+}
