@@ -1,11 +1,12 @@
 //! ② To whom: everything the engine knows of one customer, computed from their facts and rulings.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Delivery;
 use crate::ids::{CustomerId, DeliveryId, OutreachNo};
+use crate::sorted::Sorted;
 use crate::time::{Timestamp, Zone};
 use crate::value::Value;
 
@@ -27,22 +28,22 @@ pub struct Customer {
     /// The present or latest session.
     pub session: Option<Session>,
     /// Standard and custom attributes by canonical key.
-    pub attributes: BTreeMap<String, Attribute>,
+    pub attributes: Sorted<Arc<str>, Attribute>,
     /// Explicit answers by channel (`email`) or channel and topic (`email/offers`).
-    pub consent: BTreeMap<String, Consent>,
+    pub consent: Sorted<String, Consent>,
     /// Addresses that must never be used again: channel and address (`email ann@example.com`) →
     /// the reason. A new address is free.
-    pub suppressed: BTreeMap<String, String>,
+    pub suppressed: Sorted<String, String>,
     /// Per event name (by its key) when it happened.
-    pub series: BTreeMap<u64, Series>,
+    pub series: Sorted<u64, Series>,
     /// Per outreach what became of it.
-    pub tallies: BTreeMap<OutreachNo, Tally>,
+    pub tallies: Sorted<OutreachNo, Tally>,
     /// Open deliveries, and those closed a short while ago.
-    pub deliveries: BTreeMap<DeliveryId, Delivery>,
+    pub deliveries: Sorted<DeliveryId, Delivery>,
     /// Latest address of a page, for page rules in explanations.
     pub page: Option<String>,
     /// Property triggers that the clock alone can make true: outreach → when to look again.
-    pub wakes: BTreeMap<OutreachNo, Wake>,
+    pub wakes: Sorted<OutreachNo, Wake>,
 }
 
 /// When a property trigger is to be looked at again because of the clock alone.
@@ -120,7 +121,7 @@ pub struct Tally {
     /// Claims in force: granted and not released.
     pub granted: Vec<Timestamp>,
     /// Claims in force by key (once per key; launches of a one-off).
-    pub keys: BTreeMap<u128, Timestamp>,
+    pub keys: Sorted<u128, Timestamp>,
     /// Seen.
     pub displayed: Vec<Timestamp>,
     /// Clicked.
@@ -174,10 +175,67 @@ impl Customer {
         self.text("timezone").and_then(Zone::named)
     }
 
+    /// Bytes on the heap, roughly: what keeping this customer in memory costs beside the struct.
+    pub fn heap_bytes(&self) -> usize {
+        let names = self.anonymous_ids.iter().map(|name| block(name.len() + 24));
+        let attributes = self.attributes.iter().map(|(key, attribute)| {
+            let own = if Arc::strong_count(key) > 1 { 0 } else { block(key.len() + 16) };
+            own + attribute.value.heap_bytes()
+        });
+        let series = self.series.values();
+        let series = series.map(|series| block(series.occurrences.capacity() * OCCURRENCE));
+        let texts = self.consent.keys().chain(self.suppressed.keys()).chain(&self.user_id);
+        let reasons = self.suppressed.values().chain(&self.page);
+        names.sum::<usize>()
+            + block(self.merged.len() * size_of::<CustomerId>())
+            + table(&self.attributes)
+            + attributes.sum::<usize>()
+            + table(&self.series)
+            + series.sum::<usize>()
+            + table(&self.tallies)
+            + self.tallies.values().map(Tally::heap_bytes).sum::<usize>()
+            + table(&self.deliveries)
+            + self.deliveries.len() * TEXTS_OF_A_DELIVERY
+            + table(&self.consent)
+            + table(&self.suppressed)
+            + table(&self.wakes)
+            + texts.chain(reasons).map(|text| block(text.len())).sum::<usize>()
+    }
+
+    /// Let keys that nobody shares yet share their memory with equal ones of other customers.
+    pub fn share_keys(&mut self, mut shared: impl FnMut(&Arc<str>) -> Arc<str>) {
+        self.attributes.share_keys(|key| {
+            if Arc::strong_count(key) == 1 {
+                *key = shared(key);
+            }
+        });
+    }
+
     /// Whether the customer is known by a user id.
     pub fn is_guest(&self) -> bool {
         self.user_id.is_none()
     }
+}
+
+impl Tally {
+    fn heap_bytes(&self) -> usize {
+        let (one, other) = (&self.granted, &self.displayed);
+        let times = [one, other, &self.clicked, &self.answered, &self.dismissed, &self.converted];
+        table(&self.keys) + times.iter().map(|times| block(times.capacity() * 8)).sum::<usize>()
+    }
+}
+
+const OCCURRENCE: usize = size_of::<Occurrence>();
+/// Key, event name, and what a provider says.
+const TEXTS_OF_A_DELIVERY: usize = 96;
+
+/// What the allocator takes for so many bytes.
+pub(crate) fn block(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16).max(32) }
+}
+
+fn table<K, V>(map: &Sorted<K, V>) -> usize {
+    block(map.capacity() * size_of::<(K, V)>())
 }
 
 /// The standard attributes, by canonical key. Everything else is a custom attribute.

@@ -193,6 +193,12 @@ pub enum AttemptOutcome {
         /// Which, and why.
         reason: crate::decision::SkipReason,
     },
+    /// Nothing was attempted: by the time it could be, quiet hours had begun or the send window was
+    /// over.
+    NotNow {
+        /// The next allowed moment.
+        at: Timestamp,
+    },
 }
 
 /// What an operator says about a delivery.

@@ -22,5 +22,6 @@ pub mod apply;
 pub mod explain;
 pub mod estimate;
 pub mod ids;
+pub mod sorted;
 pub mod time;
 pub mod value;

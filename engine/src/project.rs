@@ -254,4 +254,17 @@ pub enum ProjectChange {
         /// Its id.
         id: String,
     },
+    /// [`ProjectChange::OutreachSaved`] as it is written since the number stands in it. Claims and
+    /// decisions name the number, so it must not follow from how many other changes a later
+    /// compiler accepts.
+    OutreachSavedAs {
+        /// Its number.
+        no: OutreachNo,
+        /// Its id.
+        id: String,
+        /// [`Definition`] as JSON.
+        definition: String,
+        /// By whom.
+        author: String,
+    },
 }

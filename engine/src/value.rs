@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::customer::block;
 use crate::time::{self, Timestamp, Zone};
 
 /// A text, number, boolean or list.
@@ -94,6 +95,18 @@ impl Value {
         match self {
             Value::List(items) => Some(items),
             Value::Text(_) | Value::Number(_) | Value::Bool(_) => None,
+        }
+    }
+
+    /// Bytes on the heap, roughly.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Value::Text(text) => block(text.capacity()),
+            Value::Number(_) | Value::Bool(_) => 0,
+            Value::List(items) => {
+                let inside: usize = items.iter().map(Value::heap_bytes).sum();
+                block(items.capacity() * size_of::<Value>()) + inside
+            }
         }
     }
 

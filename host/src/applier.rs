@@ -61,6 +61,7 @@ impl Applier {
                 self.sweep();
                 self.end_turn();
             }
+            self.shared.settle();
             self.hand_over();
             self.cutter.turn(&self.shared, self.enactor.appender.end());
             if woken.stopped {

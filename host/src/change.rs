@@ -37,6 +37,7 @@ impl Applier {
             let outreach = id;
             return self.schedule(Scheduled { project: no, now, outreach, at });
         }
+        let change = with_number(&current, change);
         let changed = catch_unwind(AssertUnwindSafe(|| current.changed(&change, now)));
         let next = match changed {
             Ok(Ok(next)) => next,
@@ -48,7 +49,7 @@ impl Applier {
             Err(failure) => return self.failed(failure),
         };
         let version = match &change {
-            ProjectChange::OutreachSaved { id, .. } => Some(version_of(&next, id)),
+            ProjectChange::OutreachSavedAs { id, .. } => Some(version_of(&next, id)),
             _ => None,
         };
         let record = ProjectRecord { project: no, now, change, sweep };
@@ -134,6 +135,17 @@ impl Applier {
     }
 }
 
+/// What is saved is written with its number.
+fn with_number(project: &Project, change: ProjectChange) -> ProjectChange {
+    match change {
+        ProjectChange::OutreachSaved { id, definition, author } => {
+            let no = project.number_for(&id);
+            ProjectChange::OutreachSavedAs { no, id, definition, author }
+        }
+        change => change,
+    }
+}
+
 /// The latest version of an outreach; 0: there is none.
 fn version_of(project: &Project, id: &str) -> u32 {
     let versions = project.outreach(id).map_or(0, |line| line.versions.len());
@@ -176,6 +188,7 @@ fn missing(project: &Project, change: &ProjectChange) -> Option<Refused> {
         ProjectChange::Created { .. }
         | ProjectChange::SettingsSaved { .. }
         | ProjectChange::OutreachSaved { .. }
+        | ProjectChange::OutreachSavedAs { .. }
         | ProjectChange::SegmentSaved { .. } => None,
     }
 }
@@ -217,7 +230,9 @@ pub(crate) fn install_known(shared: &Shared, record: &ProjectRecord, next: Proje
 /// A one-off that was edited, launched or ended meanwhile is launched at another time or not at all.
 fn reschedule(scheduled: &mut Vec<Scheduled>, shared: &Shared, record: &ProjectRecord) {
     let (id, edited) = match &record.change {
-        ProjectChange::OutreachSaved { id, .. } => (id, true),
+        ProjectChange::OutreachSaved { id, .. } | ProjectChange::OutreachSavedAs { id, .. } => {
+            (id, true)
+        }
         ProjectChange::Launched { id } | ProjectChange::Archived { id } => (id, false),
         ProjectChange::StatusSet { id, .. } => (id, false),
         ProjectChange::Created { .. }

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use engine::time::Timestamp;
 use store::log::{LogError, LogReader};
-use store::state::Keyspace;
+use store::state::{Batch, Keyspace};
 
 use crate::books::Books;
 use crate::fresh::Fresh;
+use crate::known::Turn;
+use crate::limits::IDS_PER_ROW;
 use crate::locks::{read, write};
+use crate::partition::{Index, Saved};
 use crate::rows::{self, Standing};
 use crate::shared::Shared;
 
@@ -34,6 +37,8 @@ pub(crate) struct Cut {
     latest: Timestamp,
     fresh: Arc<Fresh>,
     books: Books,
+    /// What became of ids since the last one.
+    ids: Vec<Turn>,
     answers: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -65,6 +70,11 @@ impl Cutter {
         if !self.asked.is_empty() && shared.state_fault().is_some() {
             self.asked.drain(..).for_each(|answer| answer());
         }
+        // Whom no checkpoint has written cannot leave memory, so what comes in waits for it.
+        while shared.memory.is_far_over() && self.is_busy(shared) {
+            std::thread::sleep(Duration::from_millis(1));
+            shared.settle();
+        }
         if self.busy.load(Ordering::Acquire) {
             return;
         }
@@ -77,7 +87,8 @@ impl Cutter {
             || self.since.elapsed() >= self.pace.every
             || grown >= self.pace.bytes
             // Counting takes locks, and no customer is dirty without some bytes of log.
-            || (grown > self.pace.customers as u64 && dirty(shared) >= self.pace.customers);
+            || (grown > self.pace.customers as u64 && dirty(shared) >= self.pace.customers)
+            || (shared.memory.is_over() && is_worth_it(shared));
         if due {
             self.cut(shared, end);
         }
@@ -86,13 +97,17 @@ impl Cutter {
     /// The one before the end: waits for whatever is under way. The writing itself is waited for
     /// by whoever joins the thread.
     pub(crate) fn last(&mut self, shared: &Shared, end: u64) {
-        let goes_on = || shared.fault().is_none() && shared.state_fault().is_none();
-        while self.busy.load(Ordering::Acquire) && goes_on() {
+        while self.is_busy(shared) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if end != self.position && goes_on() {
+        if end != self.position && goes_on(shared) {
             self.cut(shared, end);
         }
+    }
+
+    /// One is being written, and will be.
+    fn is_busy(&self, shared: &Shared) -> bool {
+        self.busy.load(Ordering::Acquire) && goes_on(shared)
     }
 
     fn cut(&mut self, shared: &Shared, end: u64) {
@@ -107,19 +122,30 @@ impl Cutter {
     }
 }
 
+fn goes_on(shared: &Shared) -> bool {
+    shared.fault().is_none() && shared.state_fault().is_none()
+}
+
 fn dirty(shared: &Shared) -> usize {
     shared.partitions.iter().map(|partition| read(partition).dirty()).sum()
 }
 
+/// Whether a checkpoint would make so many customers free to go that it pays.
+pub(crate) fn is_worth_it(shared: &Shared) -> bool {
+    let bytes = shared.partitions.iter().map(|partition| read(partition).dirty_bytes()).sum();
+    shared.memory.is_worth_writing(bytes)
+}
+
 /// From here on everything belongs to the next checkpoint.
 pub(crate) fn cut(shared: &Shared, position: u64, answers: Vec<Box<dyn FnOnce() + Send>>) -> Cut {
+    let mut ids = Vec::new();
     for partition in &shared.partitions {
-        write(partition).cut();
+        ids.append(&mut write(partition).cut(&shared.memory.pool));
     }
     let latest = Timestamp(shared.latest.load(Ordering::Acquire));
     let (fresh, books) = (shared.layers.seal(), read(&shared.books).clone());
     let last = shared.last_record.load(Ordering::Acquire);
-    Cut { position, last, latest, fresh, books, answers }
+    Cut { position, last, latest, fresh, books, ids, answers }
 }
 
 /// Write checkpoints until the applier is gone.
@@ -158,13 +184,19 @@ pub(crate) fn put(shared: &Shared, cut: Cut) -> Result<Vec<Box<dyn FnOnce() + Se
     }
     let customers = saved.len();
     let mut batch = shared.layers.state.batch();
-    for (key, row) in saved {
-        let key = rows::customer_key(key);
+    for Saved { key, row, waits } in saved {
+        let (key, waits_key) = (rows::customer_key(key), rows::waits_key(key));
         match row {
             Some(row) => batch.put(Keyspace::Customers, &key, &row),
             None => batch.delete(Keyspace::Customers, &key),
         }
+        match waits {
+            Index::Nothing => {}
+            Index::Put(row) => batch.put(Keyspace::Index, &waits_key, &row),
+            Index::Delete => batch.delete(Keyspace::Index, &waits_key),
+        }
     }
+    put_ids(&mut batch, cut.position, &cut.ids);
     cut.fresh.put(&mut batch);
     batch.put(Keyspace::Meta, rows::BOOKS, &rows::row(&cut.books));
     let (hash, _) = mark(&shared.reader, cut.last).map_err(|error| error.to_string())?;
@@ -172,6 +204,9 @@ pub(crate) fn put(shared: &Shared, cut: Cut) -> Result<Vec<Box<dyn FnOnce() + Se
     batch.put(Keyspace::Meta, rows::STANDING, &rows::row(&standing));
     batch.commit().map_err(|error| error.to_string())?;
     shared.layers.unseal();
+    for partition in &shared.partitions {
+        write(partition).set_written();
+    }
     tracing::debug!(
         position = cut.position,
         customers,
@@ -179,6 +214,17 @@ pub(crate) fn put(shared: &Shared, cut: Cut) -> Result<Vec<Box<dyn FnOnce() + Se
         "a checkpoint is written"
     );
     Ok(cut.answers)
+}
+
+/// What became of ids, up to a position; answers the keys of the rows.
+pub(crate) fn put_ids(batch: &mut Batch, position: u64, ids: &[Turn]) -> Vec<[u8; 13]> {
+    let mut keys = Vec::new();
+    for (place, chunk) in (0_u32..).zip(ids.chunks(IDS_PER_ROW)) {
+        let key = rows::known_key(position, place);
+        batch.put(Keyspace::Index, &key, &rows::row(&chunk));
+        keys.push(key);
+    }
+    keys
 }
 
 /// A hash of the record at a position, and where the next one lies.

@@ -73,6 +73,11 @@ impl Enactor {
         facts: Vec<(CustomerId, Fact)>,
         now: Timestamp,
     ) -> Result<Enacted, Failure> {
+        // In memory before they are judged; the judgement itself reads no disk.
+        for (id, _) in &facts {
+            let held = self.shared.hold((project.no, *id), |_| {});
+            held.map_err(|error| Failure::Fatal(error.to_string()))?;
+        }
         let position = self.appender.end();
         self.shared.judged.store(position + 1, Ordering::Release);
         let judged = catch_unwind(AssertUnwindSafe(|| self.judge(project, &facts, position, now)));

@@ -194,7 +194,9 @@ impl Layers {
         };
         let Some(row) = row else { return Ok(None) };
         let erased = read(&self.inner).erased_at((project, row.customer));
-        Ok(erased.is_none_or(|at| row.position > at).then_some(row))
+        // Its latest step: whoever was erased and came back may have taken in an older delivery.
+        let latest = row.steps.last().map_or(row.position, |step| step.position);
+        Ok(erased.is_none_or(|at| latest > at).then_some(row))
     }
 
     /// The row in the state store, for the applier, who holds the layers.

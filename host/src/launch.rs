@@ -7,12 +7,15 @@
 //! with live traffic, and after each turn the log says how far it came. What a crash repeats is at
 //! most one turn, and the claims of the engine make that harmless.
 
+use std::ops::ControlFlow;
+
 use engine::fact::Fact;
 use engine::ids::CustomerId;
 use engine::outreach::compiled::Trigger;
 use engine::project::{OutreachLine, Project, ProjectChange, Status};
 use engine::situation::Occasion;
 use engine::time::Timestamp;
+use store::state::StateError;
 
 use crate::applier::Applier;
 use crate::enact::Failure;
@@ -22,6 +25,7 @@ use crate::locks::{read, write};
 use crate::published::Published;
 use crate::query::audience::{ask, matches};
 use crate::record::{Entry, Sweep, SweepCause, Swept, Unreadable};
+use crate::walk::Walk;
 
 impl Applier {
     /// Write down the customers whom a change concerns, if it concerns any.
@@ -43,7 +47,10 @@ impl Applier {
             _ => return Ok(None),
         };
         let Some(line) = line else { return Ok(None) };
-        let Some(members) = self.members_of(next, line, cause, now) else { return Ok(None) };
+        let members = self
+            .members_of(next, line, cause, now)
+            .map_err(|error| Failure::Fatal(error.to_string()))?;
+        let Some(members) = members else { return Ok(None) };
         let mut chunks = Vec::new();
         for chunk in members.chunks(MEMBERS_PER_RECORD) {
             chunks.push(self.enactor.append(&Entry::Members(chunk.to_vec()), 0)?);
@@ -59,13 +66,13 @@ impl Applier {
         line: &OutreachLine,
         cause: SweepCause,
         now: Timestamp,
-    ) -> Option<Vec<CustomerId>> {
-        let live = line.live.as_ref()?;
+    ) -> Result<Option<Vec<CustomerId>>, StateError> {
+        let Some(live) = line.live.as_ref() else { return Ok(None) };
         let audience = match (&live.trigger, cause) {
             (Trigger::UserProperty { .. }, SweepCause::WentLive) => None,
             (Trigger::OneOff { .. }, SweepCause::Launched { .. }) => live.audience.as_ref(),
             (Trigger::Event { .. } | Trigger::UserProperty { .. } | Trigger::OneOff { .. }, _) => {
-                return None;
+                return Ok(None);
             }
         };
         let parsed = Parsed::default();
@@ -80,16 +87,14 @@ impl Applier {
             SweepCause::Launched { launch } => Occasion::OneOff { outreach: line.no, launch },
         };
         let mut members = Vec::new();
-        for partition in &self.shared.partitions {
-            for ((project, id), customer) in read(partition).iter() {
-                let own = *project == next.no && customer.merged_into.is_none();
-                if own && matches(audience, &ask(next, *id, customer, occasion(), now, &history)) {
-                    members.push(*id);
-                }
+        Walk::of(next.no).visit(&self.shared, |id, customer| {
+            let own = customer.merged_into.is_none();
+            if own && matches(audience, &ask(next, id, customer, occasion(), now, &history)) {
+                members.push(id);
             }
-        }
-        members.sort_unstable();
-        Some(members)
+            ControlFlow::Continue(())
+        })?;
+        Ok(Some(members))
     }
 
     /// Take the next customers of the oldest sweep.
@@ -115,7 +120,9 @@ impl Applier {
         let Some(project) = self.shared.project(sweep.project) else { return Ok(()) };
         for member in &turn {
             // Whoever was erased meanwhile is gone; whoever was merged counts as who they are.
-            let Some(home) = self.shared.follow(sweep.project, *member) else { continue };
+            let home = self.shared.follow_held(sweep.project, *member);
+            let home = home.map_err(|error| Failure::Fatal(error.to_string()))?;
+            let Some(home) = home else { continue };
             let outreach = sweep.outreach;
             let fact = match sweep.cause {
                 SweepCause::WentLive => Fact::WentLive { outreach },

@@ -13,9 +13,8 @@
 //! Three threads: applier, writer, checkpoint. What a reader sees may be a group commit ahead of
 //! the disk; nothing leaves the process before it is durable.
 //!
-//! Limits known today: all customers are resident in memory; ids are
-//! deduplicated for thirty days; an erased customer's bytes stay in the log until its segments are
-//! rewritten.
+//! Limits known today: ids are deduplicated for thirty days; an erased customer's bytes stay in the
+//! log until its segments are rewritten.
 
 pub mod command;
 pub mod clock;
@@ -24,8 +23,13 @@ mod locks;
 pub mod record;
 mod queue;
 mod shared;
+mod known;
 mod partition;
+mod holding;
 mod rows;
+mod customer_row;
+mod waits;
+mod walk;
 mod spread;
 mod seen;
 mod trails;
@@ -48,6 +52,7 @@ mod replay;
 mod fold;
 mod open;
 mod submit;
+pub mod retry;
 pub mod query;
 
 pub use books::{Counts, LaunchProgress};

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-/// Commands that may wait for the applier: about a second of work.
+/// Commands that may wait for the applier, before anything is known about what they cost.
 pub const QUEUE_COMMANDS: usize = 100_000;
 /// Bytes that may wait for the applier.
 pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
-/// What a refused client is told to wait; the queue is about a second long.
+/// How long what customers bring may wait for the applier, by what commands cost at present.
+/// Twice as much is still quick for a client; what comes beyond it is refused at once.
+pub(crate) const QUEUE_WAIT: Duration = Duration::from_millis(100);
+/// What a refused client is told to wait: by then the queue has been empty several times over.
 pub(crate) const RETRY_AFTER_SECONDS: u32 = 1;
 /// Commands of one group commit; more only adds latency, the sync is paid for long before.
 pub(crate) const GROUP_COMMANDS: usize = 1_000;
@@ -41,6 +44,22 @@ pub(crate) const SAVED_PER_LOCK: usize = 64;
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// Silence after which the log's witness is brought up to date.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
+/// Customers in memory, in bytes: some hundred thousand.
+pub const CUSTOMERS_BYTES: usize = 512 * 1024 * 1024;
+/// Customers looked for at start before those who have no room go.
+pub(crate) const SETTLED_AFTER: usize = 1_024;
+/// Keys of attributes that customers in memory share.
+pub(crate) const POOLED_KEYS: usize = 10_000;
+/// Customers on the clock that may not go, one after the other, before a turn gives up.
+pub(crate) const EVICTION_PATIENCE: usize = 64;
+/// Customers read from the store together by whoever visits all.
+pub(crate) const WALKED_AT_ONCE: usize = 256;
+/// Ids that such a visitor takes from a partition under one lock.
+pub(crate) const WALKED_IDS: usize = 256;
+/// Ids in one row of what became of ids: 80 KiB.
+pub(crate) const IDS_PER_ROW: usize = 4_096;
+/// Rows of what became of ids from which a start makes few.
+pub(crate) const ID_ROWS: usize = 1_024;
 /// Rows that one page may look at before it answers with what it has and a place to go on.
 pub(crate) const ROWS_PER_PAGE: usize = 20_000;
 /// Items of one page.

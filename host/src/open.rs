@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::enact::Enactor;
 use crate::fresh::Layers;
 use crate::history::Parsed;
+use crate::holding::Memory;
 use crate::limits;
 use crate::locks::lock;
 use crate::published::Published;
@@ -27,6 +28,7 @@ use crate::queue::Queue;
 use crate::record::Unreadable;
 use crate::replay;
 use crate::shared::{Parts, Shared};
+use crate::waits;
 use crate::writer;
 
 /// Who is told what became durable. Called by the writer thread, so it must not block.
@@ -54,6 +56,9 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Changed customers between checkpoints.
     pub checkpoint_customers: usize,
+    /// Customers in memory, in bytes, roughly; the others stand in the state store. Those whom no
+    /// checkpoint has written yet stay beyond it.
+    pub customers_bytes: usize,
     /// Who is told what became durable.
     pub sink: Sink,
     /// Whether the sink wants the live tail of events, decisions and deliveries; not by default.
@@ -71,6 +76,7 @@ impl Default for Options {
             checkpoint_every: limits::CHECKPOINT_EVERY,
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
             checkpoint_customers: limits::CHECKPOINT_CUSTOMERS,
+            customers_bytes: limits::CUSTOMERS_BYTES,
             sink: Arc::new(|_| {}),
             watched: Arc::new(|| false),
         }
@@ -156,8 +162,7 @@ impl Host {
         reason = "the call reads as `open(dir, Options { .. })`"
     )]
     pub fn open(dir: &Path, options: Options) -> Result<Host, OpenError> {
-        std::fs::create_dir_all(dir)
-            .map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
+        make_folder(dir).map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
         let sync = if options.sync { LogSync::Always } else { LogSync::Never };
         let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
         let (log, found) = Log::open(&dir.join("log"), log_options)?;
@@ -167,7 +172,7 @@ impl Host {
         let (appender, committer) = log.split();
         let shared = Arc::new(read_all(&dir.join("store"), &appender, &options)?);
         shared.durable.set(appender.end());
-        let waiting = replay::find_waiting(&shared);
+        let waiting = waits::find(&shared)?;
         let enactor = Enactor {
             shared: Arc::clone(&shared),
             appender,
@@ -200,6 +205,19 @@ impl Drop for Host {
     }
 }
 
+/// Makes the data folder, and lets its name survive a power cut: without that, all that is synced in it is lost with
+/// it. Whoever made it may have died before this, so it is done at each start.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match std::fs::File::open(parent.unwrap_or(Path::new("."))) {
+        Ok(parent) => parent.sync_all(),
+        // A folder that cannot be read is not one that was made here.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The state as of the end of the log.
 fn read_all(
     dir: &Path,
@@ -214,6 +232,7 @@ fn read_all(
             reader: reader.clone(),
             queue: Queue::new(options.queue_commands, options.queue_bytes),
             sink: Arc::clone(&options.sink),
+            memory: Memory::new(options.customers_bytes),
         })
     };
     let mut shared = shared_on(replay::open_state(dir, &reader)?);

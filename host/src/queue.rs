@@ -1,14 +1,19 @@
-//! The bounded queue before the applier: limits by count and by bytes, and wake-ups that carry no
-//! data. Whoever finds it full is told so at once and may try again.
+//! The bounded queue before the applier: limits by count, by bytes and by time, and wake-ups that
+//! carry no data. Whoever finds it full is told so at once and may try again.
+//!
+//! The limit by time is what a client feels: under a flood the queue would always be full, and then
+//! everything accepted waits as long as a full queue lasts. So it is measured what a command costs
+//! while others wait, and no more is let in than is done within [`QUEUE_WAIT`]. That is for what customers bring: a flood of theirs may keep neither
+//! operators out nor us from noting what we have sent.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::fact::Names;
 
 use crate::command::{Accepted, Command, Refused, Submission, SubmitError};
-use crate::limits::{GROUP_COMMANDS, RETRY_AFTER_SECONDS};
+use crate::limits::{GROUP_COMMANDS, QUEUE_WAIT, RETRY_AFTER_SECONDS};
 use crate::locks::lock;
 
 /// What a submission led to, one answer for each command.
@@ -41,8 +46,44 @@ struct Inner {
     commands: usize,
     bytes: usize,
     nudged: bool,
+    pace: Pace,
     /// Nothing is taken in any more, because of this.
     stopped: Option<String>,
+}
+
+/// What a command costs, from the time between two looks into a queue that was never empty.
+#[derive(Default)]
+struct Pace {
+    /// Of one command; zero: nothing is known yet.
+    cost: Duration,
+    /// When a group was taken while more waited, and how many commands it had.
+    taken: Option<(Instant, usize)>,
+}
+
+impl Pace {
+    /// A group is taken now.
+    fn take(&mut self, now: Instant, commands: usize, more_wait: bool) {
+        if let Some((before, done)) = self.taken.take() {
+            self.learn(now.saturating_duration_since(before), done);
+        }
+        self.taken = (more_wait && commands > 0).then_some((now, commands));
+    }
+
+    /// So many commands took so long. One sync that hangs does not change the picture.
+    fn learn(&mut self, took: Duration, commands: usize) {
+        let cost = took / u32::try_from(commands.max(1)).unwrap_or(u32::MAX);
+        self.cost = match self.cost {
+            Duration::ZERO => cost,
+            known => (known * 15 + cost.min(known * 8)) / 16,
+        };
+    }
+
+    /// Whether so many commands wait longer than they may. One group that is under way and one that
+    /// waits are always fine, or the applier would stand still in between.
+    fn is_too_much(&self, commands: usize) -> bool {
+        let wait = self.cost.saturating_mul(u32::try_from(commands).unwrap_or(u32::MAX));
+        commands > 2 * GROUP_COMMANDS && wait > QUEUE_WAIT
+    }
 }
 
 /// What the applier woke up to.
@@ -64,7 +105,8 @@ impl Queue {
         let refused = {
             let mut inner = lock(&self.inner);
             let over = inner.commands + commands > self.most_commands
-                || inner.bytes + bytes > self.most_bytes;
+                || inner.bytes + bytes > self.most_bytes
+                || (inner.pace.is_too_much(inner.commands) && is_from_customers(&submission));
             match &inner.stopped {
                 Some(why) => Some((SubmitError::Stopped(why.clone()), answer)),
                 None if over && !inner.jobs.is_empty() => {
@@ -138,8 +180,18 @@ impl Queue {
             taken += commands;
             jobs.push(job);
         }
+        let more_wait = !inner.jobs.is_empty();
+        inner.pace.take(Instant::now(), taken, more_wait);
         let stopped = inner.stopped.is_some() && inner.jobs.is_empty();
         Woken { jobs, stopped }
+    }
+
+    /// Whether what customers bring would be refused now, so that nobody needs to read it first.
+    pub(crate) fn is_full(&self) -> bool {
+        let inner = lock(&self.inner);
+        inner.commands >= self.most_commands
+            || inner.bytes >= self.most_bytes
+            || inner.pace.is_too_much(inner.commands)
     }
 
     /// Whether nothing is taken in any more.
@@ -152,6 +204,25 @@ impl Queue {
         let inner = lock(&self.inner);
         (inner.commands, inner.bytes)
     }
+}
+
+/// Whether a flood of customers can bring it. What operators ask for and what became of our own
+/// attempts is never so much, and is wanted most when there is a flood.
+fn is_from_customers(submission: &Submission) -> bool {
+    submission.commands.iter().any(|command| match command {
+        Command::Track(_)
+        | Command::Identify { .. }
+        | Command::Alias { .. }
+        | Command::Receipt { .. } => true,
+        Command::Consent { .. }
+        | Command::Started { .. }
+        | Command::Attempted { .. }
+        | Command::Settle { .. }
+        | Command::AllowAgain { .. }
+        | Command::Erase { .. }
+        | Command::SaveOutreach { .. }
+        | Command::Change(_) => false,
+    })
 }
 
 /// About how many bytes a command holds.
@@ -197,4 +268,37 @@ fn changes_weight(
         Some(engine::value::Value::Number(_) | engine::value::Value::Bool(_)) | None => 32,
     };
     changes.iter().map(|(key, change)| key.len() + value(change)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_waits_no_longer_than_it_may_and_a_hiccup_changes_little() {
+        let mut pace = Pace::default();
+        assert!(!pace.is_too_much(1_000_000), "nothing is known yet");
+        let begin = Instant::now();
+        pace.take(begin, 1_000, true);
+        pace.take(begin + Duration::from_millis(20), 1_000, true);
+        assert_eq!(pace.cost, Duration::from_micros(20));
+        let most = usize::try_from(QUEUE_WAIT.as_micros()).unwrap() / 20;
+        assert!(!pace.is_too_much(most) && pace.is_too_much(most + 1));
+        pace.learn(Duration::from_secs(60), 1_000);
+        assert!(pace.cost < Duration::from_micros(30), "{:?}", pace.cost);
+        for _ in 0..100 {
+            pace.learn(Duration::from_secs(1), 1_000);
+        }
+        assert!(pace.cost > Duration::from_micros(900), "a slow disk is slow");
+        assert!(!pace.is_too_much(2 * GROUP_COMMANDS), "work is always at hand");
+    }
+
+    #[test]
+    fn what_was_idle_in_between_is_not_measured() {
+        let mut pace = Pace::default();
+        let begin = Instant::now();
+        pace.take(begin, 10, false);
+        pace.take(begin + Duration::from_secs(60), 10, false);
+        assert_eq!(pace.cost, Duration::ZERO);
+    }
 }

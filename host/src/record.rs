@@ -124,7 +124,7 @@ pub enum Unreadable {
     Log(#[from] store::log::LogError),
     /// Its bytes are of another version.
     #[error(
-        "the record at log position {position} has format {format}, this binary reads {FORMAT}"
+        "the record at log position {position} has format {format}, this binary reads {FORMAT}; use the version of Tidings that wrote it"
     )]
     Format {
         /// Where.

@@ -1,4 +1,4 @@
-//! Start: load the state, replay what the log has beyond it, and find again what is waiting.
+//! Start: load what the state knows of everybody, and replay what the log has beyond it.
 //!
 //! A state that cannot be used is set aside and computed again from the whole log. The log is never
 //! touched by it.
@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use engine::apply::{next_moment, replay};
-use engine::delivery::DeliveryState;
-use engine::fact::{AttemptOutcome, Fact};
+use engine::fact::Fact;
 use engine::project::Project;
 use engine::time::Timestamp;
 use store::log::LogReader;
@@ -17,16 +16,14 @@ use store::state::{Keyspace, Order, State, StateError};
 
 use crate::change::{install, install_known, note_scheduled, note_unscheduled};
 use crate::checkpoint::{self, mark};
-use crate::due::{DueChange, due_at};
-use crate::limits::REPLAYED_PER_CHECKPOINT;
-use crate::locks::{lock, read, write};
+use crate::known::Turn;
+use crate::limits::{ID_ROWS, REPLAYED_PER_CHECKPOINT, SETTLED_AFTER};
+use crate::locks::{read, write};
 use crate::note::{self, Applied};
 use crate::open::OpenError;
-use crate::partition::Key;
 use crate::record::{CustomerRecord, Entry, ProjectRecord};
 use crate::rows::{self, Standing};
 use crate::shared::Shared;
-use crate::timers::Timers;
 
 /// Open the state, or set it aside and begin an empty one.
 pub(crate) fn open_state(dir: &Path, reader: &LogReader) -> Result<State, OpenError> {
@@ -82,16 +79,8 @@ pub(crate) fn load(shared: &Shared) -> Result<Option<u64>, OpenError> {
     };
     let Some(standing) = rows::unrow::<Standing>(&bytes) else { return Ok(None) };
     shared.latest.store(standing.latest.0, Ordering::Release);
-    if !shared.layers.load_seen()? {
+    if !shared.layers.load_seen()? || !load_ids(shared, standing.applied)? {
         return Ok(None);
-    }
-    for row in state.scan_prefix(Keyspace::Customers, &[], Order::Forward) {
-        let (key, bytes) = row?;
-        let (Some(key), Some(customer)) = (rows::read_customer_key(&key), rows::unrow(&bytes))
-        else {
-            return Ok(None);
-        };
-        write(shared.partition(key.1)).load(key, customer);
     }
     for row in state.scan_prefix(Keyspace::Config, b"c", Order::Forward) {
         let (key, bytes) = row?;
@@ -112,6 +101,33 @@ pub(crate) fn load(shared: &Shared) -> Result<Option<u64>, OpenError> {
     Ok(Some(standing.applied))
 }
 
+/// Who there is; the customers themselves are read when somebody asks for them.
+fn load_ids(shared: &Shared, applied: u64) -> Result<bool, OpenError> {
+    let state = &shared.layers.state;
+    let mut before = Vec::new();
+    for row in state.scan_prefix(Keyspace::Index, b"k", Order::Forward) {
+        let (row_key, bytes) = row?;
+        let Some(turns) = rows::unrow::<Vec<Turn>>(&bytes) else { return Ok(false) };
+        for turn in turns {
+            write(shared.partition(turn.0.1)).known.load(turn);
+        }
+        before.push(row_key.to_vec());
+    }
+    if before.len() > ID_ROWS {
+        let mut all: Vec<Turn> = Vec::new();
+        for partition in &shared.partitions {
+            all.extend(read(partition).known.all());
+        }
+        let mut batch = state.batch();
+        let kept = checkpoint::put_ids(&mut batch, applied, &all);
+        for key in before.iter().filter(|key| !kept.iter().any(|kept| key.as_slice() == kept)) {
+            batch.delete(Keyspace::Index, key);
+        }
+        batch.commit()?;
+    }
+    Ok(true)
+}
+
 /// Replay the log from a position on.
 pub(crate) fn replay_from(shared: &Shared, from: u64) -> Result<(), OpenError> {
     let (began, mut told) = (Instant::now(), Instant::now());
@@ -122,9 +138,12 @@ pub(crate) fn replay_from(shared: &Shared, from: u64) -> Result<(), OpenError> {
         apply(shared, record.position, entry)?;
         shared.last_record.store(record.position, Ordering::Release);
         count += 1;
-        if count.is_multiple_of(REPLAYED_PER_CHECKPOINT) {
+        shared.settle_after(SETTLED_AFTER);
+        let full = shared.memory.is_over() && checkpoint::is_worth_it(shared);
+        if full || count.is_multiple_of(REPLAYED_PER_CHECKPOINT) {
             let cut = checkpoint::cut(shared, record.next, Vec::new());
             checkpoint::put(shared, cut).map_err(OpenError::Checkpoint)?;
+            shared.settle();
         }
         if told.elapsed().as_secs() >= 2 {
             told = Instant::now();
@@ -132,6 +151,7 @@ pub(crate) fn replay_from(shared: &Shared, from: u64) -> Result<(), OpenError> {
             tracing::info!(records = count, percent, "applying the log again");
         }
     }
+    shared.settle();
     if count > 0 {
         let duration_ms = began.elapsed().as_millis();
         tracing::info!(records = count, duration_ms, "the log is applied");
@@ -187,8 +207,11 @@ fn apply_facts(
         let Some(project) = shared.project(record.project) else {
             return Err(OpenError::NoProject { position, project: record.project });
         };
+        let key = (record.project, record.customer);
+        shared.hold(key, |_| {})?;
         let mut partition = write(shared.partition(record.customer));
-        let customer = &mut partition.touch((record.project, record.customer)).customer;
+        let held = partition.touch(key);
+        let customer = &mut held.customer;
         let changed = replay(
             &project,
             record.customer,
@@ -199,7 +222,9 @@ fn apply_facts(
             record.now,
         );
         let changed = changed.iter().filter_map(|id| customer.deliveries.get(id).cloned());
-        left.push(changed.collect::<Vec<_>>());
+        let changed = changed.collect::<Vec<_>>();
+        held.wake = next_moment(customer);
+        left.push(changed);
     }
     let mut all = Vec::with_capacity(records.len());
     for (record, changed) in records.iter().zip(&left) {
@@ -219,56 +244,4 @@ fn apply_facts(
 
 fn note_time(shared: &Shared, now: Timestamp) {
     shared.latest.fetch_max(now.0, Ordering::AcqRel);
-}
-
-/// What waits, found from the customers themselves.
-pub(crate) struct Waiting {
-    pub(crate) timers: Timers,
-    /// Attempts that were under way when the process ended.
-    pub(crate) attempts: Vec<(Key, Fact)>,
-}
-
-/// Find the timers, the due deliveries and the attempts without an answer.
-pub(crate) fn find_waiting(shared: &Shared) -> Waiting {
-    let mut waiting = Waiting { timers: Timers::default(), attempts: Vec::new() };
-    let mut due = lock(&shared.due);
-    for partition in &shared.partitions {
-        let mut wakes = Vec::new();
-        for (key, customer) in read(partition).iter() {
-            if let Some(wake) = next_moment(customer) {
-                wakes.push((*key, wake));
-            }
-            for delivery in customer.deliveries.values() {
-                if delivery.state == DeliveryState::Attempting {
-                    waiting.attempts.push((*key, interrupted(delivery)));
-                }
-                let due_at = due_at(delivery);
-                if due_at.is_some() {
-                    due.note(DueChange {
-                        project: key.0,
-                        customer: key.1,
-                        delivery: delivery.id,
-                        due_at,
-                        attempted: false,
-                    });
-                }
-            }
-        }
-        for (key, wake) in wakes {
-            waiting.timers.set(shared, key, Some(wake));
-        }
-    }
-    waiting.attempts.sort_by_key(|(key, _)| *key);
-    waiting
-}
-
-/// Nobody knows what became of it. Where a repetition is dropped it is repeated, elsewhere held.
-fn interrupted(delivery: &engine::delivery::Delivery) -> Fact {
-    let reason = "the server stopped during the attempt".to_owned();
-    let outcome = if delivery.outreach_type.is_idempotent() {
-        AttemptOutcome::Retry { reason, at: delivery.due_at }
-    } else {
-        AttemptOutcome::Unknown { reason }
-    };
-    Fact::Attempted { delivery: delivery.id, outreach: delivery.outreach, outcome }
 }

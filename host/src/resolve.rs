@@ -59,10 +59,10 @@ impl Resolver<'_> {
                 let id = self.event_id(&message_id)?;
                 let nominal = self.meant(&names)?;
                 if self.is_seen(&names, nominal, id)? {
-                    return Ok(Plan::Duplicate(self.home(nominal)));
+                    return Ok(Plan::Duplicate(self.home(nominal)?));
                 }
-                let home = self.home(nominal);
-                let mut facts = self.merge(home, &names);
+                let home = self.home(nominal)?;
+                let mut facts = self.merge(home, &names)?;
                 facts.push((home, Fact::Attributes { id, changes, names, historical }));
                 Ok(Plan::Facts(home, facts))
             }
@@ -70,7 +70,9 @@ impl Resolver<'_> {
             Command::Receipt { delivery, customer, kind, receipt_id, at, detail } => {
                 let row = self.delivery(delivery)?;
                 let home = self.owner(row.customer)?;
-                if customer.is_some_and(|customer| self.home(customer) != home) {
+                if let Some(customer) = customer
+                    && self.home(customer)? != home
+                {
                     return Err(not_found("delivery", &delivery).into());
                 }
                 // With its position: whoever was erased and came back may be sent the same
@@ -131,11 +133,11 @@ impl Resolver<'_> {
         }
         let id = self.event_id(&message_id)?;
         let nominal = self.meant(&names)?;
-        let home = self.home(nominal);
+        let home = self.home(nominal)?;
         if self.is_seen(&names, nominal, id)? {
             return Ok(Plan::Duplicate(home));
         }
-        let mut facts = self.merge(home, &names);
+        let mut facts = self.merge(home, &names)?;
         if !changes.is_empty() {
             // Under an id of its own, or the event would look like its repetition.
             let id = self.event_id(&format!("attributes of {message_id}"))?;
@@ -152,22 +154,22 @@ impl Resolver<'_> {
         let Some(user_id) = &names.user_id else {
             return Err(Refused::Invalid("an alias needs the new user id".to_owned()).into());
         };
-        let home = self.home(CustomerId::of_user(self.project.no, user_id));
+        let home = self.home(CustomerId::of_user(self.project.no, user_id))?;
         let before = self.meant(previous)?;
         // A guest that a device is known by may also be what `previous` calls a user.
-        let before = match self.shared.follow(self.project.no, before) {
+        let before = match self.shared.follow_held(self.project.no, before)? {
             Some(found) => Some(found),
             None => match &previous.user_id {
                 Some(name) => {
                     let guest = CustomerId::of_guest(self.project.no, name);
-                    self.shared.follow(self.project.no, guest)
+                    self.shared.follow_held(self.project.no, guest)?
                 }
                 None => None,
             },
         };
         match before {
             Some(before) if before != home => {
-                Ok(Plan::Facts(home, self.merge_facts(before, home, names)))
+                Ok(Plan::Facts(home, self.merge_facts(before, home, names)?))
             }
             Some(_) => Ok(Plan::Duplicate(home)),
             None => {
@@ -178,15 +180,15 @@ impl Resolver<'_> {
     }
 
     /// Both names were sent and the guest is nobody else's yet: the guest becomes the user.
-    fn merge(&self, home: CustomerId, names: &Names) -> Vec<(CustomerId, Fact)> {
+    fn merge(&self, home: CustomerId, names: &Names) -> Result<Vec<(CustomerId, Fact)>, Stop> {
         let (Some(_), Some(anonymous_id)) = (&names.user_id, &names.anonymous_id) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let guest = CustomerId::of_guest(self.project.no, anonymous_id);
         let is_free = |customer: &Customer| customer.merged_into.is_none() && customer.is_guest();
-        match self.shared.look((self.project.no, guest), is_free) {
+        match self.shared.hold((self.project.no, guest), is_free)? {
             Some(true) if guest != home => self.merge_facts(guest, home, names),
-            Some(_) | None => Vec::new(),
+            Some(_) | None => Ok(Vec::new()),
         }
     }
 
@@ -195,22 +197,24 @@ impl Resolver<'_> {
         guest: CustomerId,
         home: CustomerId,
         names: &Names,
-    ) -> Vec<(CustomerId, Fact)> {
-        let Some(mut snapshot) = self.shared.look((self.project.no, guest), Customer::clone) else {
-            return Vec::new();
+    ) -> Result<Vec<(CustomerId, Fact)>, Stop> {
+        let key = (self.project.no, guest);
+        let Some(mut snapshot) = self.shared.hold(key, Customer::clone)? else {
+            return Ok(Vec::new());
         };
         // The user remembers under which ids the older facts lie.
         if !snapshot.merged.contains(&guest) {
             snapshot.merged.push(guest);
         }
         let merged = Fact::Merged { guest: Box::new(snapshot), names: names.clone() };
-        vec![(guest, Fact::MergedInto { customer: home }), (home, merged)]
+        Ok(vec![(guest, Fact::MergedInto { customer: home }), (home, merged)])
     }
 
     /// The customer and every guest that became part of them.
     fn erase(&self, customer: CustomerId) -> Result<Plan, Stop> {
         let home = self.owner(customer)?;
-        let merged = self.shared.look((self.project.no, home), |customer| customer.merged.clone());
+        let key = (self.project.no, home);
+        let merged = self.shared.hold(key, |customer| customer.merged.clone())?;
         let mut facts = vec![(home, Fact::Erased)];
         for guest in merged.unwrap_or_default() {
             facts.push((guest, Fact::Erased));
@@ -231,7 +235,8 @@ impl Resolver<'_> {
     ) -> Result<Plan, Stop> {
         let home = self.owner(customer)?;
         let key = (self.project.no, home);
-        let fact = self.shared.look(key, |customer| customer.deliveries.get(&delivery).map(fact));
+        let fact =
+            self.shared.hold(key, |customer| customer.deliveries.get(&delivery).map(fact))?;
         match fact.flatten() {
             Some(fact) => Ok(Plan::Facts(home, vec![(home, fact)])),
             None => Err(not_found("delivery", &delivery).into()),
@@ -258,12 +263,12 @@ impl Resolver<'_> {
     }
 
     fn owner(&self, customer: CustomerId) -> Result<CustomerId, Stop> {
-        let found = self.shared.follow(self.project.no, customer);
+        let found = self.shared.follow_held(self.project.no, customer)?;
         found.ok_or_else(|| not_found("customer", &customer).into())
     }
 
-    fn home(&self, id: CustomerId) -> CustomerId {
-        self.shared.home(self.project.no, id)
+    fn home(&self, id: CustomerId) -> Result<CustomerId, Stop> {
+        Ok(self.shared.home_held(self.project.no, id)?)
     }
 
     fn meant(&self, names: &Names) -> Result<CustomerId, Stop> {
@@ -288,12 +293,21 @@ impl Resolver<'_> {
 }
 
 /// Find a customer by what a person types: a `cus_` id, a user id or an anonymous id.
-pub(crate) fn by_text(shared: &Shared, project: ProjectNo, text: &str) -> Option<CustomerId> {
+pub(crate) fn by_text(
+    shared: &Shared,
+    project: ProjectNo,
+    text: &str,
+) -> Result<Option<CustomerId>, StateError> {
     let text = text.trim();
     let by_id = text.parse().ok();
     let user = Some(CustomerId::of_user(project, text));
     let guest = Some(CustomerId::of_guest(project, text));
-    [by_id, user, guest].into_iter().flatten().find_map(|id| shared.follow(project, id))
+    for id in [by_id, user, guest].into_iter().flatten() {
+        if let Some(found) = shared.follow(project, id)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) fn not_found(kind: &'static str, id: &impl ToString) -> Refused {

@@ -1,11 +1,10 @@
 //! The shapes of keys and rows in the state store. Numbers in keys are big-endian, so that their
 //! order is the order of the bytes. A row begins with its version.
 
-use engine::customer::Customer;
 use engine::delivery::Delivery;
 use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::time::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::partition::Key;
 
@@ -65,15 +64,11 @@ pub(crate) fn row<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// From a row of this version.
-pub(crate) fn unrow<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub(crate) fn unrow<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).ok(),
         Some(_) | None => None,
     }
-}
-
-pub(crate) fn customer_row(customer: &Customer) -> Vec<u8> {
-    row(customer)
 }
 
 pub(crate) fn customer_key((project, customer): Key) -> [u8; 20] {
@@ -87,6 +82,21 @@ pub(crate) fn read_customer_key(key: &[u8]) -> Option<Key> {
     let project = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
     let customer = u128::from_be_bytes(key.get(4..20)?.try_into().ok()?);
     Some((ProjectNo(project), CustomerId(customer)))
+}
+
+/// What waits for a customer: `w`, project, customer.
+pub(crate) fn waits_key(key: Key) -> [u8; 21] {
+    let mut bytes = [b'w'; 21];
+    bytes[1..].copy_from_slice(&customer_key(key));
+    bytes
+}
+
+/// What became of ids: `k`, position of the checkpoint, place.
+pub(crate) fn known_key(position: u64, place: u32) -> [u8; 13] {
+    let mut key = [b'k'; 13];
+    key[1..9].copy_from_slice(&position.to_be_bytes());
+    key[9..].copy_from_slice(&place.to_be_bytes());
+    key
 }
 
 /// Timeline: project, customer, first position → positions.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use engine::customer::Customer;
 use engine::ids::{CustomerId, PARTITIONS, ProjectNo};
 use engine::project::Project;
 use engine::time::Timestamp;
@@ -15,10 +14,10 @@ use crate::books::Books;
 use crate::clock::Clock;
 use crate::due::DueQueue;
 use crate::fresh::Layers;
-use crate::limits::MAX_REDIRECTS;
+use crate::holding::Memory;
 use crate::locks::{lock, read};
 use crate::open::Sink;
-use crate::partition::{Key, Partition};
+use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::record::ProjectRecord;
 
@@ -33,6 +32,8 @@ pub(crate) struct Shared {
     /// Behind the beginning of the record that is being judged: customers may show it already.
     pub(crate) judged: AtomicU64,
     pub(crate) partitions: Vec<RwLock<Partition>>,
+    /// How much of the customers is in memory, and how much may be.
+    pub(crate) memory: Memory,
     pub(crate) projects: RwLock<BTreeMap<ProjectNo, Arc<Project>>>,
     /// All changes of all projects with their positions, for "as it was then".
     pub(crate) changes: RwLock<Vec<(u64, ProjectRecord)>>,
@@ -106,6 +107,7 @@ pub(crate) struct Parts {
     pub(crate) reader: LogReader,
     pub(crate) queue: Queue,
     pub(crate) sink: Sink,
+    pub(crate) memory: Memory,
 }
 
 impl Shared {
@@ -115,6 +117,7 @@ impl Shared {
             latest: AtomicI64::new(0),
             last_record: AtomicU64::new(0),
             judged: AtomicU64::new(0),
+            memory: parts.memory,
             partitions: (0..PARTITIONS).map(|_| RwLock::new(Partition::new())).collect(),
             projects: RwLock::default(),
             changes: RwLock::default(),
@@ -143,35 +146,6 @@ impl Shared {
 
     pub(crate) fn project(&self, no: ProjectNo) -> Option<Arc<Project>> {
         read(&self.projects).get(&no).cloned()
-    }
-
-    /// Look at a customer under the lock.
-    pub(crate) fn look<T>(&self, key: Key, at: impl FnOnce(&Customer) -> T) -> Option<T> {
-        read(self.partition(key.1)).get(key).map(at)
-    }
-
-    /// Follow the signposts of merged guests. `None`: there is no such customer.
-    pub(crate) fn follow(&self, project: ProjectNo, from: CustomerId) -> Option<CustomerId> {
-        let mut here = from;
-        for _ in 0..MAX_REDIRECTS {
-            match self.look((project, here), |customer| customer.merged_into)? {
-                Some(next) => here = next,
-                None => return Some(here),
-            }
-        }
-        None
-    }
-
-    /// Where facts about this id go: to the customer it was merged into, or to itself.
-    pub(crate) fn home(&self, project: ProjectNo, id: CustomerId) -> CustomerId {
-        let mut here = id;
-        for _ in 0..MAX_REDIRECTS {
-            match self.look((project, here), |customer| customer.merged_into) {
-                Some(Some(next)) => here = next,
-                Some(None) | None => break,
-            }
-        }
-        here
     }
 
     /// Stop for good: nothing is accepted and nothing acknowledged any more.

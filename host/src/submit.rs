@@ -8,8 +8,10 @@ use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, ProjectNo};
 use engine::outreach::content::OutreachType;
 use engine::time::Timestamp;
+use store::state::StateError;
 
 use crate::command::{Submission, SubmitError};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::locks::lock;
 use crate::open::Host;
 use crate::queue::{Answer, Answers, Job};
@@ -97,9 +99,29 @@ impl Host {
         self.shared.reader.durable()
     }
 
+    /// Everything durable as of this call, for a backup.
+    ///
+    /// # Errors
+    /// The log is damaged.
+    pub fn cut(&self) -> Result<store::log::Cut, store::log::LogError> {
+        self.shared.reader.cut()
+    }
+
     /// Commands and bytes that wait for the applier.
     pub fn waiting(&self) -> (usize, usize) {
         self.shared.queue.waiting()
+    }
+
+    /// What customers would be answered now, if they would be refused anyway: nobody needs to
+    /// read what they bring, so that a flood costs little.
+    ///
+    /// # Errors
+    /// Too much waits.
+    pub fn has_room(&self) -> Result<(), SubmitError> {
+        match self.shared.queue.is_full() {
+            true => Err(SubmitError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS }),
+            false => Ok(()),
+        }
     }
 
     /// Deliveries that are due on channels outside, each handed out once until its attempt comes
@@ -123,23 +145,33 @@ impl Host {
         let taken = lock(&self.shared.due).take(channel, now, limit);
         let mut due = Vec::with_capacity(taken.len());
         for (at, project, customer, id) in taken {
-            let home = self.shared.home(project, customer);
-            let found = self.shared.look((project, home), |customer| {
-                customer
-                    .deliveries
-                    .get(&id)
-                    .filter(|delivery| {
-                        delivery.state == DeliveryState::Due && delivery.due_at == at
-                    })
-                    .cloned()
-            });
-            match found.flatten() {
-                Some(delivery) => due.push((project, home, delivery)),
+            match self.still_due(project, customer, id, at) {
+                Ok(Some(found)) => due.push(found),
                 // It stands elsewhere by now; that change comes here when it is durable.
-                None => lock(&self.shared.due).forget(project, id),
+                Ok(None) => lock(&self.shared.due).forget(project, id),
+                Err(error) => {
+                    self.put_back_entry(channel, (at, project, customer, id));
+                    self.shared.fail(&error.to_string());
+                    break;
+                }
             }
         }
         due
+    }
+
+    fn still_due(
+        &self,
+        project: ProjectNo,
+        customer: CustomerId,
+        id: DeliveryId,
+        at: Timestamp,
+    ) -> Result<Option<(ProjectNo, CustomerId, Delivery)>, StateError> {
+        let home = self.shared.home(project, customer)?;
+        let is_due = |one: &&Delivery| one.state == DeliveryState::Due && one.due_at == at;
+        let found = self.shared.look((project, home), |customer| {
+            customer.deliveries.get(&id).filter(is_due).cloned()
+        })?;
+        Ok(found.flatten().map(|delivery| (project, home, delivery)))
     }
 
     /// Whoever took these will not attempt them after all.

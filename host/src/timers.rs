@@ -17,6 +17,11 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
+    /// A customer's next moment, found at start.
+    pub(crate) fn add(&mut self, key: Key, wake: Timestamp) {
+        self.waiting.insert((wake, key.0, key.1));
+    }
+
     /// The customer's next moment is now this one.
     pub(crate) fn set(&mut self, shared: &Shared, key: Key, wake: Option<Timestamp>) {
         let before = write(shared.partition(key.1)).set_wake(key, wake);

@@ -42,6 +42,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// How much may wait to be accepted.
     pub queue: Queue,
+    /// How often the state is written.
+    pub checkpoint: Checkpoint,
     /// How long clients may take; not a setting, so that nobody tunes it until it hurts.
     #[serde(skip)]
     pub patience: Patience,
@@ -55,6 +57,14 @@ pub struct Queue {
     pub commands: usize,
     /// Their bytes.
     pub bytes: usize,
+}
+
+/// How often the state is written: how much a start after a crash has to read again.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Milliseconds between two of them while anything happens.
+    pub every_ms: u64,
 }
 
 /// What is logged.
@@ -162,6 +172,7 @@ impl Default for Config {
             webhook: WebhookSettings::default(),
             dispatch: Dispatch::default(),
             queue: Queue::default(),
+            checkpoint: Checkpoint::default(),
             patience: Patience::default(),
         }
     }
@@ -170,6 +181,13 @@ impl Default for Config {
 impl Default for Queue {
     fn default() -> Queue {
         Queue { commands: host::limits::QUEUE_COMMANDS, bytes: host::limits::QUEUE_BYTES }
+    }
+}
+
+impl Default for Checkpoint {
+    fn default() -> Checkpoint {
+        let every = host::limits::CHECKPOINT_EVERY.as_millis();
+        Checkpoint { every_ms: u64::try_from(every).unwrap_or(u64::MAX) }
     }
 }
 

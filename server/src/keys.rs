@@ -1,7 +1,7 @@
 //! The keys of the API: who may call, for which project, and what.
 //!
 //! They live in `keys.json` in the data folder, next to the log and not in it: a key is about this
-//! installation, and a restored backup of the log should not bring a revoked key back. Public keys
+//! installation, and the log alone should not bring a revoked key back. Public keys
 //! stand there in the clear (they stand in every web page anyway), secret ones as their SHA-256;
 //! 142 random bits need no slow hash. `tidings keys` may change the file while the server runs, so
 //! a lookup sees to it, at most once a second, that it holds the newest.

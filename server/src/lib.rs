@@ -3,6 +3,7 @@
 //! [`http`] is the border, [`worker`] hands over what is due, [`cli`] is the command line;
 //! [`serve`] ties them together. The server knows everyone; nobody knows it.
 
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod http;

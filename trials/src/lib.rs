@@ -2,3 +2,11 @@
 //!
 //! What is needed by more than one trial stands here: a server as a child process, a client, a
 //! receiver of webhooks that counts.
+
+pub mod client;
+pub mod dice;
+pub mod faults;
+pub mod kills;
+pub mod overload;
+pub mod receiver;
+pub mod server;

@@ -1,10 +1,12 @@
 //! Project chores, in the language of the product: `cargo ci`, `cargo demo`,
 //! `cargo xtask tidy`. Start with [`main`]; each chore has a file.
 
+mod bench;
 mod ci;
 mod counts;
 mod demo;
 mod needs;
+mod nightly;
 mod step;
 mod tidy;
 
@@ -16,7 +18,9 @@ cargo ci                       everything that must pass: format, tidy, lints, t
 cargo demo [--release] [ARGS]  build the server and run its demo; ARGS go to `tidings demo`
 cargo xtask tidy [--record]    the rules of the house; --record notes today's exceptions
 cargo xtask needs              fetch what the tests need besides Rust
-cargo xtask journey            only the journey, against a debug build";
+cargo xtask journey            only the journey, against a debug build
+cargo xtask nightly [PART…]    the long proofs; a whole run writes docs/reliability.md
+cargo xtask bench [ROW…]       measure the release server; a run writes docs/performance.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
         "ci" => ci::everything(),
         "needs" => needs::install().map(|()| true),
         "journey" => ci::journey_alone(),
+        "bench" => bench::run(rest),
+        "nightly" => nightly::run(rest),
         "demo" => demo::run(rest),
         "tidy" => tidy::run(rest.iter().any(|argument| argument == "--record")),
         _ => {

@@ -157,13 +157,13 @@ fn write(customer: &mut Customer, changes: &BTreeMap<String, Option<Value>>, now
     for (key, value) in changes {
         match value {
             None => {
-                customer.attributes.remove(key);
+                customer.attributes.remove(key.as_str());
             }
-            Some(value) => match customer.attributes.get(key) {
+            Some(value) => match customer.attributes.get(key.as_str()) {
                 Some(known) if known.value == *value => {}
                 Some(_) | None => {
                     let attribute = Attribute { value: value.clone(), changed: now };
-                    customer.attributes.insert(key.clone(), attribute);
+                    customer.attributes.insert(key.as_str().into(), attribute);
                 }
             },
         }

@@ -74,7 +74,8 @@ pub(super) fn attempt_name(outcome: &AttemptOutcome) -> Option<&'static str> {
         }
         AttemptOutcome::Retry { .. }
         | AttemptOutcome::Unknown { .. }
-        | AttemptOutcome::Refused { .. } => None,
+        | AttemptOutcome::Refused { .. }
+        | AttemptOutcome::NotNow { .. } => None,
     }
 }
 

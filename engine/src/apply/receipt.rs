@@ -111,7 +111,7 @@ pub(super) fn absorb_attempt(
     }
     let (outreach, outreach_type, hops) =
         (delivery.outreach, delivery.outreach_type, delivery.next_hop());
-    if !matches!(outcome, AttemptOutcome::Refused { .. }) {
+    if !matches!(outcome, AttemptOutcome::Refused { .. } | AttemptOutcome::NotNow { .. }) {
         delivery.attempts += 1;
     }
     let state = match outcome {
@@ -133,6 +133,10 @@ pub(super) fn absorb_attempt(
             DeliveryState::Held
         }
         AttemptOutcome::Refused { reason } => enact::refused_state(reason),
+        AttemptOutcome::NotNow { at } => {
+            delivery.due_at = *at;
+            DeliveryState::Due
+        }
     };
     enact::move_to(customer, id, state, now);
     if matches!(outcome, AttemptOutcome::AddressGone { .. }) {

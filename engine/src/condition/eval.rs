@@ -33,7 +33,7 @@ fn holds_in(
             children.is_empty() || children.iter().any(|child| holds_in(child, properties, s))
         }
         Ask::None(children) => !children.iter().any(|child| holds_in(child, properties, s)),
-        Ask::Attribute { key, test } => match s.customer.attributes.get(key) {
+        Ask::Attribute { key, test } => match s.customer.attributes.get(key.as_str()) {
             Some(attribute) => test::passes(test, Some(&attribute.value), &context(s)),
             None => test::passes(test, s.customer.attribute(key).as_ref(), &context(s)),
         },

@@ -2,6 +2,7 @@
 //!
 //! Texts that ignore case are shown in the form in which they are compared.
 
+use crate::condition::test::includes_missing;
 use crate::outreach::compiled::{
     Ask, Condition, DateTest, EventTest, ListOp, NumberOp, Test, TextOp, Window,
 };
@@ -15,8 +16,10 @@ pub fn sentence(condition: &Condition) -> String {
         Ask::Any(children) => joined(children, " or ", "everyone"),
         Ask::None(children) if children.is_empty() => "everyone".to_owned(),
         Ask::None(children) => format!("not ({})", joined(children, " or ", "")),
-        Ask::Attribute { key, test } => format!("{key} {}", test_words(test, Form::Present)),
-        Ask::Property { path, test } => format!("{path} {}", test_words(test, Form::Present)),
+        Ask::Attribute { key: name, test } | Ask::Property { path: name, test } => {
+            let missing = if includes_missing(test) { " (or has no value)" } else { "" };
+            format!("{name} {}{missing}", test_words(test, Form::Present))
+        }
         Ask::Event { name, test, window, conditions, exclude_trigger, event: _ } => {
             let done = match test {
                 EventTest::Count(Count::Exactly { n: 0 }) => format!("has not done {name}"),

@@ -46,6 +46,26 @@ pub fn passes(test: &Test, value: Option<&Value>, s: &TestContext<'_>) -> bool {
     }
 }
 
+/// Does the test hold for a value that is missing, though it does not ask whether there is one?
+/// Whoever reads such a condition must be told.
+pub fn includes_missing(test: &Test) -> bool {
+    match test {
+        Test::Text { op, .. } => {
+            matches!(op, TextOp::IsNot | TextOp::IsNoneOf | TextOp::DoesNotContain)
+        }
+        Test::Number { op, .. } => *op == NumberOp::NotEquals,
+        Test::List { op, .. } => *op == ListOp::NoneOf,
+        Test::IsSet
+        | Test::IsNotSet
+        | Test::IsEmpty
+        | Test::Regex(_)
+        | Test::NumberBetween { .. }
+        | Test::Boolean(_)
+        | Test::Date(_)
+        | Test::ListSize(_) => false,
+    }
+}
+
 /// Is the number one of those the count allows?
 pub fn count_allows(count: &Count, n: u64) -> bool {
     let (least, most) = count_range(count);

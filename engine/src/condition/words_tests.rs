@@ -7,7 +7,7 @@ use serde_json::json;
 use super::tests::{World, at_least, attribute, events, exports, last, node, text};
 use crate::condition::{sentence, tally, trace};
 use crate::estimate::Estimate;
-use crate::outreach::compiled::{Ask, DateTest, EventTest, Test, TextOp, Window};
+use crate::outreach::compiled::{Ask, DateTest, EventTest, ListOp, NumberOp, Test, TextOp, Window};
 use crate::outreach::definition::{Count, Unit};
 
 fn paid() -> Ask {
@@ -31,6 +31,48 @@ fn conditions_read_like_sentences() {
          pro or business)"
     );
     assert_eq!(words(Ask::None(vec![node(ago)])), "not (created_at is more than 1 week ago)");
+}
+
+#[test]
+fn who_has_no_value_is_named_exactly_where_they_are_meant() {
+    let world = World::new("2026-11-22T12:00:00Z");
+    let texts = [
+        TextOp::Is,
+        TextOp::IsNot,
+        TextOp::IsAnyOf,
+        TextOp::IsNoneOf,
+        TextOp::Contains,
+        TextOp::DoesNotContain,
+        TextOp::StartsWith,
+        TextOp::DoesNotStartWith,
+        TextOp::EndsWith,
+    ]
+    .map(|op| text(op, &["pro"]));
+    let numbers = [
+        NumberOp::Equals,
+        NumberOp::NotEquals,
+        NumberOp::GreaterThan,
+        NumberOp::AtLeast,
+        NumberOp::LessThan,
+        NumberOp::AtMost,
+    ]
+    .map(|op| Test::Number { op, value: 3.0 });
+    let lists = [ListOp::Contains, ListOp::AnyOf, ListOp::AllOf, ListOp::NoneOf]
+        .map(|op| Test::List { op, values: vec!["pro".to_owned()] });
+    let others = [
+        Test::IsSet,
+        Test::IsEmpty,
+        Test::Boolean(false),
+        Test::NumberBetween { min: 0.0, max: 3.0 },
+        Test::ListSize(Count::Exactly { n: 0 }),
+        Test::Date(DateTest::Anniversary),
+    ];
+    for test in texts.into_iter().chain(numbers).chain(lists).chain(others) {
+        let asked = attribute("plan", test);
+        let holds = trace(&node(asked.clone()), &world.situation()).holds;
+        let words = sentence(&node(asked));
+        assert_eq!(words.ends_with("(or has no value)"), holds, "{words}");
+    }
 }
 
 #[test]

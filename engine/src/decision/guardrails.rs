@@ -6,7 +6,7 @@
 use super::{Question, SkipReason, Stage, Verdict};
 use crate::outreach::compiled::{Outreach, QuietHours, SendWindow, Trigger};
 use crate::outreach::definition::{Cap, CapScope, Otherwise, Span, Unit};
-use crate::situation::Situation;
+use crate::project::Project;
 use crate::time::{self, Timestamp, Zone};
 
 /// The end of the day, in minutes after its beginning.
@@ -32,12 +32,28 @@ pub(super) fn within_guardrails(question: &Question<'_>) -> Verdict {
     }
     // The hour of the day matters when the message would leave, not when its delay begins.
     let leaves_later = matches!(question.stage, Stage::Trigger) && is_delayed(question.outreach);
-    if leaves_later || !question.outreach.outreach_type.disturbs() {
+    if leaves_later {
         return Verdict::Passes;
     }
-    let project_hours = question.situation.project.quiet_hours.filter(|_| !free);
+    let situation = question.situation;
+    at_this_hour(situation.project, question.outreach, &situation.zone, situation.now)
+}
+
+/// Quiet hours and send windows alone; also asked at the hand-over, which an outage may have moved
+/// into the night.
+pub(crate) fn at_this_hour(
+    project: &Project,
+    outreach: &Outreach,
+    zone: &Zone,
+    now: Timestamp,
+) -> Verdict {
+    if !outreach.outreach_type.disturbs() {
+        return Verdict::Passes;
+    }
+    let guardrails = &outreach.guardrails;
+    let project_hours = project.quiet_hours.filter(|_| !guardrails.ignore_project_limits);
     let hours = [guardrails.quiet_hours, project_hours];
-    hold(question.situation, &hours, &guardrails.send_windows)
+    hold((now, zone), &hours, &guardrails.send_windows)
 }
 
 fn is_delayed(outreach: &Outreach) -> bool {
@@ -102,17 +118,17 @@ fn in_words(over: &CapScope, per: Span) -> String {
 
 /// The first allowed moment from now on: out of all quiet hours and inside a send window.
 fn hold(
-    situation: &Situation<'_>,
+    (now, zone): (Timestamp, &Zone),
     hours: &[Option<QuietHours>],
     windows: &[SendWindow],
 ) -> Verdict {
-    let mut at = situation.now;
+    let mut at = now;
     // Each step leaves one obstacle behind; a week holds at most a few of them. Rules that leave
     // no allowed moment at all would go on for ever, so there is an end.
     for _ in 0..64 {
         let before = at;
         for hours in hours.iter().flatten() {
-            if let Some(end) = end_of_quiet(*hours, at, &situation.zone) {
+            if let Some(end) = end_of_quiet(*hours, at, zone) {
                 if hours.otherwise == Otherwise::Skip {
                     return Verdict::Refuses(SkipReason::QuietHours);
                 }
@@ -120,11 +136,11 @@ fn hold(
             }
         }
         if !windows.is_empty() {
-            let Some(opens) = next_window(windows, at, &situation.zone) else { break };
+            let Some(opens) = next_window(windows, at, zone) else { break };
             at = opens;
         }
         if at == before {
-            return if at > situation.now { Verdict::Holds(at) } else { Verdict::Passes };
+            return if at > now { Verdict::Holds(at) } else { Verdict::Passes };
         }
     }
     Verdict::Refuses(SkipReason::QuietHours)

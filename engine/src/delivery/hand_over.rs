@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{Delivery, DeliveryState, TriggerRef};
 use crate::customer::Customer;
-use crate::decision::{SkipReason, reach_refusal};
+use crate::decision::{SkipReason, Verdict, at_this_hour, reach_refusal};
 use crate::fact::event_key;
 use crate::ids::CustomerId;
 use crate::outreach::compiled::Outreach;
@@ -68,6 +68,24 @@ pub fn ready(
         Ok(content) => Ok(Ready { outreach: Arc::clone(outreach), content, context }),
         Err(Refusal::Aborted { reason }) => Err(SkipReason::Aborted(reason)),
         Err(refusal) => Err(SkipReason::Unrenderable(refusal.to_string())),
+    }
+}
+
+/// Whether the hour of the day lets a delivery leave: quiet hours may have begun since it was due,
+/// because the receiver was down or the process was. `Some`: not before that moment.
+///
+/// # Errors
+/// The outreach would rather not be sent than later.
+pub fn later(
+    project: &Project,
+    customer: &Customer,
+    outreach: &Outreach,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, SkipReason> {
+    match at_this_hour(project, outreach, &project.zone_of(customer), now) {
+        Verdict::Passes | Verdict::Open => Ok(None),
+        Verdict::Holds(until) => Ok(Some(until)),
+        Verdict::Refuses(reason) => Err(reason),
     }
 }
 

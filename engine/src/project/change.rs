@@ -41,7 +41,11 @@ impl Project {
             ProjectChange::Created { id } => self.id.clone_from(id),
             ProjectChange::SettingsSaved { settings } => self.save_settings(settings)?,
             ProjectChange::OutreachSaved { id, definition, author } => {
-                self.save_outreach(id, definition, author, now)?;
+                let no = self.number_for(id);
+                self.save_outreach(no, id, (definition, author), now)?;
+            }
+            ProjectChange::OutreachSavedAs { no, id, definition, author } => {
+                self.save_outreach(*no, id, (definition, author), now)?;
             }
             ProjectChange::StatusSet { id, status } => self.set_status(id, *status, now)?,
             ProjectChange::Archived { id } => {
@@ -56,6 +60,12 @@ impl Project {
             ProjectChange::SegmentDeleted { id } => self.delete_segment(id)?,
         }
         Ok(())
+    }
+
+    /// The number of an outreach, or the one that it gets when it is saved now.
+    pub fn number_for(&self, id: &str) -> OutreachNo {
+        let last = || self.outreaches.keys().next_back().map_or(0, |no| no.0);
+        self.numbers.get(id).copied().unwrap_or_else(|| OutreachNo(last().saturating_add(1)))
     }
 
     fn line(&mut self, id: &str) -> Result<&mut OutreachLine, Vec<Problem>> {
@@ -87,21 +97,22 @@ impl Project {
 
     fn save_outreach(
         &mut self,
+        no: OutreachNo,
         id: &str,
-        json: &str,
-        author: &str,
+        (json, author): (&str, &str),
         now: Timestamp,
     ) -> Result<(), Vec<Problem>> {
         let definition = compile::read(json)?;
-        let no = match self.numbers.get(id) {
-            Some(no) => *no,
-            None => {
-                let no = OutreachNo(u32::try_from(self.outreaches.len()).unwrap_or(u32::MAX) + 1);
-                self.numbers.insert(id.to_owned(), no);
-                self.outreaches.insert(no, new_line(no, id));
-                no
-            }
-        };
+        if self.numbers.get(id).is_some_and(|known| *known != no)
+            || self.outreaches.get(&no).is_some_and(|line| line.id != id)
+        {
+            let message = format!("{id:?} cannot have the number {}, which is another's", no.0);
+            return Err(refused("number_taken", message));
+        }
+        if !self.outreaches.contains_key(&no) {
+            self.numbers.insert(id.to_owned(), no);
+            self.outreaches.insert(no, new_line(no, id));
+        }
         let version = self.outreaches.get(&no).map_or(0, |line| line.versions.len()) + 1;
         let version = u32::try_from(version).unwrap_or(u32::MAX);
         let latest = self.compile(no, id, version, &definition);

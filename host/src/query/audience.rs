@@ -2,7 +2,7 @@
 //! are scanned on all cores; the columnar mirror that makes this a hundred times cheaper comes later.
 
 use std::num::NonZero;
-use std::sync::RwLock;
+use std::ops::ControlFlow;
 
 use engine::condition::{count, holds};
 use engine::customer::Customer;
@@ -16,9 +16,9 @@ use engine::situation::{History, Occasion, Situation};
 use engine::time::Timestamp;
 
 use crate::history::{LogHistory, Parsed};
-use crate::locks::read;
 use crate::open::Host;
-use crate::partition::Partition;
+use crate::query::QueryError;
+use crate::walk::Walk;
 
 /// Customers shown beside an estimate.
 const SAMPLE: usize = 10;
@@ -47,45 +47,47 @@ pub struct Count {
 
 impl Host {
     /// Count the customers who match a filter; no filter means everyone.
+    ///
+    /// # Errors
+    /// The disk failed.
     pub fn estimate(
         &self,
         project: ProjectNo,
         filter: Option<&Condition>,
         reach: Reach<'_>,
-    ) -> Count {
+    ) -> Result<Count, QueryError> {
         let at = self.now();
-        let Some(project) = self.shared.project(project) else { return Count::default() };
+        let Some(project) = self.shared.project(project) else { return Ok(Count::default()) };
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(8);
-        let share = self.shared.partitions.len().div_ceil(threads);
         let mut total = Count { at, ..Count::default() };
         std::thread::scope(|scope| {
             let mut parts = Vec::new();
-            for partitions in self.shared.partitions.chunks(share) {
+            for share in Walk::of(project.no).shares(threads) {
                 let project = &project;
-                parts.push(
-                    scope.spawn(move || self.count_share(partitions, project, filter, reach, at)),
-                );
+                let part = move || self.count_share(share, project, filter, reach, at);
+                parts.push(scope.spawn(part));
             }
             for part in parts {
                 match part.join() {
-                    Ok(part) => add(&mut total, part),
+                    Ok(part) => add(&mut total, part?),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
-        });
+            Ok::<(), QueryError>(())
+        })?;
         total.sample.sort_unstable();
         total.sample.truncate(SAMPLE);
-        total
+        Ok(total)
     }
 
     fn count_share(
         &self,
-        partitions: &[RwLock<Partition>],
+        share: Walk,
         project: &Project,
         filter: Option<&Condition>,
         reach: Reach<'_>,
         now: Timestamp,
-    ) -> Count {
+    ) -> Result<Count, QueryError> {
         let parsed = Parsed::default();
         let history = LogHistory {
             reader: &self.shared.reader,
@@ -94,30 +96,29 @@ impl Host {
             at_hand: (u64::MAX, &[]),
         };
         let mut part = Count::default();
-        for partition in partitions {
-            for ((no, id), customer) in read(partition).iter() {
-                if *no != project.no || customer.merged_into.is_some() {
-                    continue;
+        share.visit(&self.shared, |id, customer| {
+            if customer.merged_into.is_some() {
+                return ControlFlow::Continue(());
+            }
+            let estimate = &mut part.estimate;
+            let before = estimate.matched;
+            estimate.total += 1;
+            match filter {
+                Some(filter) => {
+                    let s = ask(project, id, customer, Occasion::Question, now, &history);
+                    count::tally(filter, &s, estimate);
                 }
-                let estimate = &mut part.estimate;
-                let before = estimate.matched;
-                estimate.total += 1;
-                match filter {
-                    Some(filter) => {
-                        let s = ask(project, *id, customer, Occasion::Question, now, &history);
-                        count::tally(filter, &s, estimate);
-                    }
-                    None => estimate.matched += 1,
-                }
-                if estimate.matched > before {
-                    estimate.reachable += u64::from(is_reachable(reach, customer, project));
-                    if part.sample.len() < SAMPLE {
-                        part.sample.push(*id);
-                    }
+                None => estimate.matched += 1,
+            }
+            if estimate.matched > before {
+                estimate.reachable += u64::from(is_reachable(reach, customer, project));
+                if part.sample.len() < SAMPLE {
+                    part.sample.push(id);
                 }
             }
-        }
-        part
+            ControlFlow::Continue(())
+        })?;
+        Ok(part)
     }
 }
 

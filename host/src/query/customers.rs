@@ -1,18 +1,24 @@
 //! Who they are: one customer, lists with a filter and a search, and the hash of everything.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use engine::customer::Customer;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::outreach::compiled::Condition;
 use engine::situation::Occasion;
 use engine::value::Value;
 
+use crate::customer_row;
 use crate::history::{LogHistory, Parsed};
 use crate::limits::ITEMS_PER_PAGE;
 use crate::locks::read;
 use crate::open::Host;
-use crate::partition::Key;
+use crate::query::QueryError;
 use crate::query::audience::{ask, matches};
 use crate::resolve;
+use crate::rows;
+use crate::walk::Walk;
 
 /// Attributes that a search looks into, besides the names and ids.
 const SEARCHED: &[&str] = &["name", "first_name", "last_name", "email", "username"];
@@ -20,17 +26,34 @@ const SEARCHED: &[&str] = &["name", "first_name", "last_name", "email", "usernam
 impl Host {
     /// Whom a text means: a user id, an anonymous id or a `cus_` id. Merged guests lead to who
     /// they are.
-    pub fn resolve(&self, project: ProjectNo, text: &str) -> Option<CustomerId> {
-        resolve::by_text(&self.shared, project, text)
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn resolve(
+        &self,
+        project: ProjectNo,
+        text: &str,
+    ) -> Result<Option<CustomerId>, QueryError> {
+        Ok(resolve::by_text(&self.shared, project, text)?)
     }
 
     /// A customer, or who a merged guest became.
-    pub fn customer(&self, project: ProjectNo, id: CustomerId) -> Option<Customer> {
-        let home = self.shared.follow(project, id)?;
-        self.shared.look((project, home), Customer::clone)
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn customer(
+        &self,
+        project: ProjectNo,
+        id: CustomerId,
+    ) -> Result<Option<Customer>, QueryError> {
+        let Some(home) = self.shared.follow(project, id)? else { return Ok(None) };
+        Ok(self.shared.look((project, home), Customer::clone)?)
     }
 
     /// Customers in the order of their ids, after one of them. Merged guests are not listed.
+    ///
+    /// # Errors
+    /// The disk failed.
     pub fn customers(
         &self,
         project: ProjectNo,
@@ -38,8 +61,8 @@ impl Host {
         search: Option<&str>,
         after: Option<CustomerId>,
         limit: usize,
-    ) -> Vec<(CustomerId, Customer)> {
-        let Some(compiled) = self.shared.project(project) else { return Vec::new() };
+    ) -> Result<Vec<(CustomerId, Customer)>, QueryError> {
+        let Some(compiled) = self.shared.project(project) else { return Ok(Vec::new()) };
         let search = search.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
         let parsed = Parsed::default();
         let history = LogHistory {
@@ -50,65 +73,52 @@ impl Host {
         };
         let (now, limit) = (self.now(), limit.clamp(1, ITEMS_PER_PAGE));
         let mut found = Vec::new();
-        for id in self.ids_after(project, after) {
-            let wanted = |customer: &Customer| {
-                let s = ask(&compiled, id, customer, Occasion::Question, now, &history);
-                let fits = search.as_ref().is_none_or(|text| is_about(customer, id, text))
-                    && matches(filter, &s);
-                fits.then(|| customer.clone())
-            };
-            if let Some(Some(customer)) = self.shared.look((project, id), wanted) {
-                found.push((id, customer));
-                if found.len() >= limit {
-                    break;
-                }
+        Walk { after, ..Walk::of(project) }.visit(&self.shared, |id, customer| {
+            let s = ask(&compiled, id, customer, Occasion::Question, now, &history);
+            if customer.merged_into.is_none()
+                && search.as_ref().is_none_or(|text| is_about(customer, id, text))
+                && matches(filter, &s)
+            {
+                found.push((id, customer.clone()));
             }
-        }
-        found
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
     }
 
     /// How many customers a project has, merged guests aside.
     pub fn customer_count(&self, project: ProjectNo) -> u64 {
-        let mut count = 0;
-        for partition in &self.shared.partitions {
-            let partition = read(partition);
-            let own = partition.iter().filter(|((no, _), _)| *no == project);
-            count += own.filter(|(_, customer)| customer.merged_into.is_none()).count() as u64;
-        }
-        count
+        let counts = self.shared.partitions.iter().map(|one| read(one).known.count(project) as u64);
+        counts.sum()
+    }
+
+    /// How many bytes of customers are in memory, roughly; the others stand in the state store.
+    pub fn customers_in_memory(&self) -> usize {
+        self.shared.memory.held()
     }
 
     /// A hash of all customers and projects: equal states have equal hashes.
-    pub fn state_hash(&self) -> [u8; 32] {
-        let mut keys: Vec<Key> = Vec::new();
-        for partition in &self.shared.partitions {
-            keys.extend(read(partition).iter().map(|(key, _)| *key));
-        }
-        keys.sort_unstable();
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn state_hash(&self) -> Result<[u8; 32], QueryError> {
         let mut hasher = blake3::Hasher::new();
-        for key in keys {
-            let row = self.shared.look(key, crate::rows::customer_row);
-            hasher.update(&crate::rows::customer_key(key));
-            hasher.update(&row.unwrap_or_default());
+        let mut projects = BTreeSet::new();
+        for partition in &self.shared.partitions {
+            projects.extend(read(partition).known.projects());
+        }
+        for project in projects {
+            let everybody = Walk { signposts: true, ..Walk::of(project) };
+            everybody.visit(&self.shared, |id, customer| {
+                hasher.update(&rows::customer_key((project, id)));
+                hasher.update(&customer_row::write(customer));
+                ControlFlow::Continue(())
+            })?;
         }
         for project in read(&self.shared.projects).values() {
             crate::query::projects::hash(project, &mut hasher);
         }
-        *hasher.finalize().as_bytes()
-    }
-
-    fn ids_after(&self, project: ProjectNo, after: Option<CustomerId>) -> Vec<CustomerId> {
-        let mut ids = Vec::new();
-        for partition in &self.shared.partitions {
-            for ((no, id), customer) in read(partition).iter() {
-                let listed = *no == project && customer.merged_into.is_none();
-                if listed && after.is_none_or(|after| *id > after) {
-                    ids.push(*id);
-                }
-            }
-        }
-        ids.sort_unstable();
-        ids
+        Ok(*hasher.finalize().as_bytes())
     }
 }
 

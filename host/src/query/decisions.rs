@@ -60,7 +60,7 @@ impl Host {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Page<DecisionLine>, QueryError> {
-        let lives = filter.customer.map(|id| self.lives(project, id));
+        let lives = filter.customer.map(|id| self.lives(project, id)).transpose()?;
         let (budget, mut before) = (Budget::of(limit), before.unwrap_or(u64::MAX));
         let (mut items, mut rows) = (Vec::new(), 0);
         loop {
@@ -112,12 +112,16 @@ impl Host {
     }
 
     /// The customer and the guests that became part of them.
-    pub(crate) fn lives(&self, project: ProjectNo, id: CustomerId) -> Vec<CustomerId> {
-        let Some(home) = self.shared.follow(project, id) else { return Vec::new() };
-        let merged = self.shared.look((project, home), |customer| customer.merged.clone());
+    pub(crate) fn lives(
+        &self,
+        project: ProjectNo,
+        id: CustomerId,
+    ) -> Result<Vec<CustomerId>, QueryError> {
+        let Some(home) = self.shared.follow(project, id)? else { return Ok(Vec::new()) };
+        let merged = self.shared.look((project, home), |customer| customer.merged.clone())?;
         let mut lives = merged.unwrap_or_default();
         lives.push(home);
-        lives
+        Ok(lives)
     }
 }
 

@@ -4,6 +4,7 @@ use engine::decision::Outcome;
 use engine::delivery::{Delivery, DeliveryState};
 use engine::ids::{CustomerId, DeliveryId, OutreachNo, ProjectNo};
 use engine::outreach::content::OutreachType;
+use store::state::StateError;
 
 use crate::open::Host;
 use crate::query::decisions::{DecisionFilter, OutcomeFilter};
@@ -52,9 +53,9 @@ impl Host {
                 before = position;
                 rows += 1;
                 let row = self.shared.layers.delivery(project, id)?;
-                items.extend(
-                    row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)),
-                );
+                if let Some(row) = row.filter(|row| fits(row, filter)) {
+                    items.push(self.at_home(project, row)?);
+                }
             }
             if last {
                 return Ok(Page { items, next: None });
@@ -85,9 +86,9 @@ impl Host {
             for line in page.items {
                 let Outcome::Send { delivery, .. } = line.decision.outcome else { continue };
                 let row = self.shared.layers.delivery(project, delivery)?;
-                items.extend(
-                    row.filter(|row| fits(row, filter)).map(|row| self.at_home(project, row)),
-                );
+                if let Some(row) = row.filter(|row| fits(row, filter)) {
+                    items.push(self.at_home(project, row)?);
+                }
             }
             before = page.next;
             if before.is_none() || items.len() >= budget.items || rows >= budget.rows {
@@ -106,13 +107,20 @@ impl Host {
         id: DeliveryId,
     ) -> Result<Option<DeliveryRow>, QueryError> {
         let row = self.shared.layers.delivery(project, id)?;
-        Ok(row.map(|row| self.at_home(project, row)))
+        Ok(row.map(|row| self.at_home(project, row)).transpose()?)
     }
 
     /// What lies in the customer's inbox now, oldest first.
-    pub fn inbox(&self, project: ProjectNo, customer: CustomerId) -> Vec<Delivery> {
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn inbox(
+        &self,
+        project: ProjectNo,
+        customer: CustomerId,
+    ) -> Result<Vec<Delivery>, QueryError> {
         let now = self.now();
-        let Some(home) = self.shared.follow(project, customer) else { return Vec::new() };
+        let Some(home) = self.shared.follow(project, customer)? else { return Ok(Vec::new()) };
         let lies_there = |delivery: &&Delivery| {
             delivery.outreach_type.is_in_app()
                 && delivery.state == DeliveryState::Due
@@ -121,16 +129,16 @@ impl Host {
         };
         let inbox = self.shared.look((project, home), |customer| {
             customer.deliveries.values().filter(lies_there).cloned().collect::<Vec<_>>()
-        });
+        })?;
         let mut inbox = inbox.unwrap_or_default();
         inbox.sort_by_key(|delivery| (delivery.due_at, delivery.id));
-        inbox
+        Ok(inbox)
     }
 
     /// With the customer it belongs to today.
-    fn at_home(&self, project: ProjectNo, mut row: DeliveryRow) -> DeliveryRow {
-        row.customer = self.shared.home(project, row.customer);
-        row
+    fn at_home(&self, project: ProjectNo, mut row: DeliveryRow) -> Result<DeliveryRow, StateError> {
+        row.customer = self.shared.home(project, row.customer)?;
+        Ok(row)
     }
 }
 

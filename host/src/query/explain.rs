@@ -12,7 +12,7 @@ use engine::customer::Customer;
 use engine::decision::Ruling;
 use engine::explain::{Explanation, explain};
 use engine::fact::{Fact, event_key};
-use engine::ids::{CustomerId, ProjectNo};
+use engine::ids::{CustomerId, OutreachNo, ProjectNo};
 use engine::project::Project;
 use engine::situation::{Happening, Occasion};
 use engine::time::Timestamp;
@@ -47,8 +47,8 @@ impl Host {
         outreach: &str,
         at: Option<Moment>,
     ) -> Result<Option<Explanation>, QueryError> {
-        let Some(id) = self.shared.follow(project, customer) else { return Ok(None) };
-        let Some(scene) = self.scene(project, id, at)? else { return Ok(None) };
+        let Some(id) = self.shared.follow(project, customer)? else { return Ok(None) };
+        let Some(scene) = self.scene(project, id, outreach, at)? else { return Ok(None) };
         let Some(line) = scene.project.outreach(outreach) else { return Ok(None) };
         let version = line.live.as_ref().or(line.latest.as_ref().ok());
         let Some(version) = version else { return Ok(None) };
@@ -93,12 +93,13 @@ impl Host {
         &self,
         no: ProjectNo,
         id: CustomerId,
+        outreach: &str,
         at: Option<Moment>,
     ) -> Result<Option<Scene>, QueryError> {
         match at {
             None => {
                 let project = self.shared.project(no);
-                let customer = self.shared.look((no, id), Customer::clone);
+                let customer = self.shared.look((no, id), Customer::clone)?;
                 let (now, record) = (self.now(), None);
                 let both = project.zip(customer);
                 Ok(both.map(|(project, customer)| Scene { customer, project, now, record }))
@@ -110,15 +111,17 @@ impl Host {
                     Scene { customer, project, now, record: None }
                 }))
             }
-            Some(Moment::Position(position)) => self.scene_at(no, id, position),
+            Some(Moment::Position(position)) => self.scene_at(no, id, outreach, position),
         }
     }
 
-    /// With the facts of the record applied, and nothing decided about the last of them.
+    /// With the facts of the record applied, and of what was decided about the last of them only
+    /// what came before the outreach: its claims count in the caps.
     fn scene_at(
         &self,
         no: ProjectNo,
         id: CustomerId,
+        outreach: &str,
         position: u64,
     ) -> Result<Option<Scene>, QueryError> {
         let entry = Entry::decode(&self.shared.reader.read(position)?)?;
@@ -145,10 +148,20 @@ impl Host {
                 record: None,
             }));
         };
-        let customer = then_after(&project, customer, record, &Ruling::default(), position);
+        let asked = project.numbers.get(outreach);
+        let ruling = asked.map(|asked| before(&record.ruling, *asked)).unwrap_or_default();
+        let customer = then_after(&project, customer, record, &ruling, position);
         let now = record.now;
         Ok(Some(Scene { customer, project, now, record: Some((position, record.clone())) }))
     }
+}
+
+/// What was decided on a fact before an outreach was asked; nothing when it was not asked.
+fn before(ruling: &Ruling, outreach: OutreachNo) -> Ruling {
+    let place = ruling.decisions.iter().position(|decision| decision.outreach == outreach);
+    let Some(place) = place else { return Ruling::default() };
+    let decisions = ruling.decisions.iter().take(place).cloned().collect();
+    Ruling { decisions, ..ruling.clone() }
 }
 
 fn then_after(

@@ -63,8 +63,8 @@ impl Host {
         limit: usize,
     ) -> Result<Page<TimelineEntry>, QueryError> {
         let nobody = Page { items: Vec::new(), next: None };
-        let Some(home) = self.shared.follow(project, id) else { return Ok(nobody) };
-        let merged = self.shared.look((project, home), |customer| customer.merged.clone());
+        let Some(home) = self.shared.follow(project, id)? else { return Ok(nobody) };
+        let merged = self.shared.look((project, home), |customer| customer.merged.clone())?;
         let mut lives = merged.unwrap_or_default();
         lives.push(home);
         let (limit, before) = (Budget::of(limit).items, before.unwrap_or(u64::MAX));
@@ -105,7 +105,7 @@ impl Host {
         id: CustomerId,
         moment: Moment,
     ) -> Result<Option<Past>, QueryError> {
-        let Some(home) = self.shared.follow(project, id) else { return Ok(None) };
+        let Some(home) = self.shared.follow(project, id)? else { return Ok(None) };
         let (end, at) = match moment {
             Moment::Position(position) => {
                 let at = self.time_of(position)?;

@@ -76,14 +76,14 @@ fn figures() {
     timed("the same again: duplicates", EVENTS / 10, || send_all(&host, EVENTS / 10, event));
     one_off(&host);
     timed("close", 1, || host.close());
-    let hash = host.state_hash();
+    let hash = host.state_hash().unwrap();
     drop(host);
     timed("open after a close", 1, || {
-        assert_eq!(Host::open(dir.path(), options()).unwrap().state_hash(), hash);
+        assert_eq!(Host::open(dir.path(), options()).unwrap().state_hash().unwrap(), hash);
     });
     std::fs::remove_dir_all(dir.path().join("store")).unwrap();
     timed("open without the state", EVENTS, || {
-        assert_eq!(Host::open(dir.path(), options()).unwrap().state_hash(), hash);
+        assert_eq!(Host::open(dir.path(), options()).unwrap().state_hash().unwrap(), hash);
     });
 }
 
@@ -102,7 +102,7 @@ fn one_off(host: &Host) {
     let project = host.project(SHOP).unwrap();
     let outreach = project.outreach("news").unwrap().latest.as_ref().unwrap();
     timed("exact count of one condition", CUSTOMERS, || {
-        host.estimate(SHOP, outreach.audience.as_ref(), Reach::Outreach(outreach));
+        host.estimate(SHOP, outreach.audience.as_ref(), Reach::Outreach(outreach)).unwrap();
     });
     timed("one-off to all", CUSTOMERS, || {
         one(host, Command::Change(ProjectChange::Launched { id: "news".into() })).unwrap();

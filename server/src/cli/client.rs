@@ -27,7 +27,15 @@ pub(crate) struct Client {
 /// Calls that were refused for the moment are repeated so often.
 const TRIES: u32 = 8;
 
+/// As long as a large installation takes over a slow line.
+const DOWNLOAD: Duration = Duration::from_secs(24 * 3600);
+
 impl Target {
+    /// Whether anybody is to be asked at all.
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.as_deref().is_some_and(|key| !key.is_empty())
+    }
+
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         let base = self.url.trim_end_matches('/').to_owned();
@@ -53,6 +61,30 @@ impl Client {
             (StatusCode::NOT_FOUND, _, _) => Ok(None),
             (status, _, json) => accepted(status, json, path).map(Some),
         }
+    }
+
+    /// Write the answer to GET, which may be long and take long.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        out: &mut impl std::io::Write,
+    ) -> anyhow::Result<()> {
+        let url = format!("{}{path}", self.base);
+        let request = self.http.get(&url).bearer_auth(&self.key).timeout(DOWNLOAD);
+        let answer = request.send().await.map_err(|error| self.unreachable(error, &url))?;
+        let status = answer.status();
+        let mut answer = match status.is_success() {
+            true => answer,
+            false => {
+                let text = answer.text().await.unwrap_or_default();
+                let json = serde_json::from_str(&text).unwrap_or(Json::String(text));
+                return accepted(status, json, path).map(|_| ());
+            }
+        };
+        while let Some(chunk) = answer.chunk().await.with_context(|| format!("reading {url}"))? {
+            out.write_all(&chunk)?;
+        }
+        Ok(())
     }
 
     /// The answer to POST.

@@ -1,5 +1,6 @@
 //! The command line: the server itself, its keys, and everything the API does for files and scripts.
 
+mod backup;
 mod check;
 mod client;
 mod demo;
@@ -59,6 +60,10 @@ On an empty data folder the project `main` is made, and its keys are printed, on
 
 Stop the server first, or check a copy: one process per data folder.")]
     Check,
+    /// Write everything the server knows into one file.
+    Backup(backup::Backup),
+    /// Make a data folder of a backup.
+    Restore(backup::Restore),
     /// Why a customer did, or did not, get an outreach.
     Explain(explain::Explain),
     /// Outreaches as files: see what would change, apply it, fetch what there is.
@@ -87,6 +92,11 @@ impl Cli {
             Command::Demo(command) => command.run(&self.flags),
             Command::Keys(command) => command.run(&Config::load(&self.flags)?),
             Command::Check => check::run(&Config::load(&self.flags)?),
+            Command::Backup(command) => {
+                let config = Config::load(&self.flags)?;
+                runtime()?.block_on(command.run(&config))
+            }
+            Command::Restore(command) => command.run(&Config::load(&self.flags)?),
             Command::Explain(command) => runtime()?.block_on(command.run()),
             Command::Outreach(command) => runtime()?.block_on(command.run()),
             Command::Import(command) => runtime()?.block_on(command.run()),

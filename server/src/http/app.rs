@@ -20,6 +20,7 @@ use engine::situation::History;
 use engine::time::Timestamp;
 use host::Host;
 use host::command::{Accepted, Command, Refused, Submission, SubmitError};
+use host::query::QueryError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::error::{ApiError, ApiResult, Code};
@@ -86,6 +87,7 @@ impl App {
         let options = host::Options {
             queue_commands: config.queue.commands,
             queue_bytes: config.queue.bytes,
+            checkpoint_every: std::time::Duration::from_millis(config.checkpoint.every_ms),
             sink: Arc::new(move |published| told.publish(published)),
             watched: Arc::new(move || asked.is_watched()),
             ..host::Options::default()
@@ -186,36 +188,53 @@ impl App {
     }
 
     /// The customer that these names mean, merged guests followed.
-    pub(crate) fn resolve(&self, project: ProjectNo, names: &Names) -> Option<CustomerId> {
+    pub(crate) fn resolve(
+        &self,
+        project: ProjectNo,
+        names: &Names,
+    ) -> ApiResult<Option<CustomerId>> {
         let user = names.user_id.as_ref().map(|name| CustomerId::of_user(project, name));
-        if let Some(found) = user.and_then(|id| self.resolve_id(project, id)) {
-            return Some(found);
+        if let Some(id) = user
+            && let Some(found) = self.resolve_id(project, id)?
+        {
+            return Ok(Some(found));
         }
-        let guest = CustomerId::of_guest(project, names.anonymous_id.as_ref()?);
-        let found = self.resolve_id(project, guest)?;
+        let Some(name) = names.anonymous_id.as_ref() else { return Ok(None) };
+        let Some(found) = self.resolve_id(project, CustomerId::of_guest(project, name))? else {
+            return Ok(None);
+        };
         // On a shared device the guest may have become somebody else than who is named.
-        let is_theirs = user.is_none() || self.is_guest(project, found);
-        is_theirs.then_some(found)
+        let is_theirs = user.is_none() || self.is_guest(project, found)?;
+        Ok(is_theirs.then_some(found))
     }
 
     /// By the id and not by the name: a user and a guest may be called the same.
-    pub(crate) fn resolve_id(&self, project: ProjectNo, id: CustomerId) -> Option<CustomerId> {
-        self.host.resolve(project, &id.to_string())
+    pub(crate) fn resolve_id(
+        &self,
+        project: ProjectNo,
+        id: CustomerId,
+    ) -> ApiResult<Option<CustomerId>> {
+        self.host.resolve(project, &id.to_string()).map_err(ApiError::internal)
     }
 
     /// Whether nobody has said yet who this is.
-    pub(crate) fn is_guest(&self, project: ProjectNo, id: CustomerId) -> bool {
-        self.customer(project, id).is_some_and(|customer| customer.is_guest())
+    pub(crate) fn is_guest(&self, project: ProjectNo, id: CustomerId) -> ApiResult<bool> {
+        Ok(self.customer(project, id)?.is_some_and(|customer| customer.is_guest()))
     }
 
     /// The customer an address of the API means: `cus_…`, a user id, or an anonymous id.
     pub(crate) fn find_customer(&self, project: ProjectNo, text: &str) -> ApiResult<CustomerId> {
-        self.host.resolve(project, text).ok_or_else(|| ApiError::not_found("customer", text))
+        let found = self.host.resolve(project, text).map_err(ApiError::internal)?;
+        found.ok_or_else(|| ApiError::not_found("customer", text))
     }
 
     /// A customer as they are now.
-    pub(crate) fn customer(&self, project: ProjectNo, id: CustomerId) -> Option<Customer> {
-        self.host.customer(project, id)
+    pub(crate) fn customer(
+        &self,
+        project: ProjectNo,
+        id: CustomerId,
+    ) -> ApiResult<Option<Customer>> {
+        self.host.customer(project, id).map_err(ApiError::internal)
     }
 
     /// Decisions so far, per outreach.
@@ -238,7 +257,7 @@ impl App {
     ) -> ApiResult<Vec<(Delivery, Ready)>> {
         let own = self.project(project)?;
         self.ask(move |host| {
-            let Some(found) = host.customer(project, customer) else { return Vec::new() };
+            let Some(found) = host.customer(project, customer)? else { return Ok(Vec::new()) };
             let now = host.now();
             let history = Past { host, project, customer };
             let mut items = Vec::new();
@@ -253,9 +272,10 @@ impl App {
             if !items.is_empty() && !host.wait_durable(limits::DURABLE_WAIT) {
                 tracing::warn!(customer.id = %customer, "an inbox is shown that is not durable yet");
             }
-            items
+            Ok::<_, QueryError>(items)
         })
-        .await
+        .await?
+        .map_err(ApiError::internal)
     }
 
     /// A delivery ready to leave, or the reason why it may not.
@@ -268,13 +288,15 @@ impl App {
         let own = self.project(project)?;
         let delivery = delivery.clone();
         self.ask(move |host| {
-            let Some(found) = host.customer(project, customer) else {
-                return Err(SkipReason::NoAddress);
+            let Some(found) = host.customer(project, customer)? else {
+                return Ok(Err(SkipReason::NoAddress));
             };
             let history = Past { host, project, customer };
-            hand_over::ready(&own, customer, &found, &delivery, host.now(), &history)
+            let now = host.now();
+            Ok::<_, QueryError>(hand_over::ready(&own, customer, &found, &delivery, now, &history))
         })
-        .await
+        .await?
+        .map_err(ApiError::internal)
     }
 
     /// A place among the open streams, held as long as the stream is.

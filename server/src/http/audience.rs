@@ -68,7 +68,8 @@ async fn estimate(
             let reach = channel.map_or(Reach::Anyhow, Reach::Channel);
             host.estimate(no, filter.as_ref(), reach)
         })
-        .await?;
+        .await?
+        .map_err(ApiError::internal)?;
     Ok(Json(EstimateView {
         estimate: count.estimate,
         sample: count.sample.iter().map(ToString::to_string).collect(),

@@ -58,7 +58,7 @@ impl Team {
             KeyKind::Admin => Ok(self.0),
             KeyKind::Public | KeyKind::Secret => Err(ApiError::new(
                 Code::KeyNotAllowed,
-                "making and listing projects takes an admin key: tidings keys create --admin",
+                "what concerns the whole installation takes an admin key: tidings keys create --admin",
             )),
         }
     }

@@ -1,6 +1,7 @@
 //! Customers: who they are, what happened to them, what they allow; and forgetting them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -329,7 +330,8 @@ async fn page(
     let q = search.q;
     let mut found = app
         .ask(move |host| host.customers(no, filter.as_ref(), q.as_deref(), after, limit + 1))
-        .await?;
+        .await?
+        .map_err(ApiError::internal)?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(id, _)| id.to_string());
@@ -357,12 +359,12 @@ async fn life(
 fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<(CustomerId, Customer)> {
     let id = app.find_customer(caller.project, text)?;
     let missing = || ApiError::not_found("customer", text);
-    app.customer(caller.project, id).map(|customer| (id, customer)).ok_or_else(missing)
+    app.customer(caller.project, id)?.map(|customer| (id, customer)).ok_or_else(missing)
 }
 
 fn summary(id: CustomerId, customer: &Customer) -> CustomerSummary {
-    let attribute = |(key, attribute): (&String, &engine::customer::Attribute)| {
-        (key.clone(), attribute.value.to_json())
+    let attribute = |(key, attribute): (&Arc<str>, &engine::customer::Attribute)| {
+        (key.to_string(), attribute.value.to_json())
     };
     CustomerSummary {
         id: id.to_string(),
@@ -398,7 +400,11 @@ fn view(project: &Project, id: CustomerId, customer: &Customer) -> CustomerView 
             .iter()
             .map(|(key, consent)| (key.clone(), consent.allowed))
             .collect(),
-        suppressed: customer.suppressed.clone(),
+        suppressed: customer
+            .suppressed
+            .iter()
+            .map(|(address, reason)| (address.clone(), reason.clone()))
+            .collect(),
         page: customer.page.clone(),
         outreaches: customer.tallies.iter().map(tally).collect(),
         deliveries: customer

@@ -170,7 +170,7 @@ async fn inbox(
     headers: HeaderMap,
 ) -> ApiResult<Json<InboxAnswer>> {
     let (caller, names) = who(&app, &headers, query.as_deref())?;
-    let deliver = match app.resolve(caller.project, &names) {
+    let deliver = match app.resolve(caller.project, &names)? {
         Some(customer) => items(&app, caller.project, customer).await?,
         None => Vec::new(),
     };
@@ -227,7 +227,7 @@ async fn receipt(
         }
     };
     let missing = || ApiError::not_found("delivery", &delivery);
-    let customer = app.resolve(caller.project, &names).ok_or_else(missing)?;
+    let customer = app.resolve(caller.project, &names)?.ok_or_else(missing)?;
     let accepted = app
         .submit_one(
             caller.project,
@@ -282,17 +282,20 @@ async fn feed(
     sender: &tokio::sync::mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut keys = Vec::new();
+    // The error was logged; the client comes again.
+    let Ok(found) = app.resolve(project, names) else { return };
     let nominal = [
         names.user_id.as_ref().map(|name| CustomerId::of_user(project, name)),
         names.anonymous_id.as_ref().map(|name| CustomerId::of_guest(project, name)),
-        app.resolve(project, names),
+        found,
     ];
     keys.extend(nominal.into_iter().flatten().map(|customer| (project, customer)));
     let mut changed = app.signals.watch(&keys);
     let mut known: Vec<String> = Vec::new();
     loop {
         let mut pause = None;
-        if let Some(customer) = app.resolve(project, names) {
+        let Ok(found) = app.resolve(project, names) else { break };
+        if let Some(customer) = found {
             if !keys.contains(&(project, customer)) {
                 // The guest became somebody: watched from here on, and read after that.
                 keys.push((project, customer));
@@ -307,7 +310,8 @@ async fn feed(
                 }
             }
             known = found.into_iter().map(|item| item.id).collect();
-            pause = next_due(app, project, customer);
+            let Ok(next) = next_due(app, project, customer) else { break };
+            pause = next;
         }
         let timer = async {
             match pause {
@@ -327,15 +331,15 @@ async fn feed(
 }
 
 /// How long until something becomes due for the customer by time alone.
-fn next_due(app: &App, project: ProjectNo, customer: CustomerId) -> Option<Duration> {
+fn next_due(app: &App, project: ProjectNo, customer: CustomerId) -> ApiResult<Option<Duration>> {
     let now = app.now();
-    let at = app
-        .customer(project, customer)?
+    let Some(customer) = app.customer(project, customer)? else { return Ok(None) };
+    let next = customer
         .deliveries
         .values()
         .filter(|delivery| delivery.outreach_type.is_in_app() && !delivery.state.is_closed())
         .map(|delivery| delivery.due_at)
         .filter(|at| *at > now)
-        .min()?;
-    Some(Duration::from_millis(u64::try_from(at.0 - now.0).unwrap_or(0)))
+        .min();
+    Ok(next.map(|at| Duration::from_millis(u64::try_from(at.0 - now.0).unwrap_or(0))))
 }

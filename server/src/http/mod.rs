@@ -3,6 +3,7 @@
 mod app;
 pub mod auth;
 mod audience;
+mod backup;
 mod customers;
 mod decisions;
 mod deliveries;
@@ -179,7 +180,8 @@ fn rest() -> OpenApiRouter<App> {
         .merge(decisions::routes())
         .merge(deliveries::routes())
         .merge(explain::routes())
-        .merge(audience::routes());
+        .merge(audience::routes())
+        .merge(backup::routes());
     OpenApiRouter::with_openapi(ApiDoc::openapi()).nest("/api/v1", nouns)
 }
 

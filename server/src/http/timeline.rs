@@ -151,6 +151,9 @@ fn attempt_view(delivery: &str, outcome: &AttemptOutcome) -> Json {
         AttemptOutcome::Refused { reason } => {
             json!({"delivery": delivery, "outcome": "refused", "reason": reason.to_string()})
         }
+        AttemptOutcome::NotNow { at } => {
+            json!({"delivery": delivery, "outcome": "not_now", "again": at.to_rfc3339()})
+        }
     }
 }
 

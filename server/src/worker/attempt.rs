@@ -9,11 +9,10 @@ use engine::delivery::{Delivery, DeliveryState, hand_over};
 use engine::fact::AttemptOutcome;
 use engine::ids::{CustomerId, ProjectNo};
 use engine::time::Timestamp;
-use host::DeliveryStep;
 use host::command::{Command, Refused, SubmitError};
+use host::retry::{self, Failed, Next};
 
 use super::outgoing::{self, Around};
-use super::schedule::{self, Failed, Next};
 use crate::http::{App, unsubscribe};
 use crate::secret;
 
@@ -58,9 +57,14 @@ pub(super) async fn run(app: &App, task: &Task) -> Ended {
 /// The outcome of an attempt that broke on our side: a dead letter, so that one poisoned delivery
 /// does not come back for ever.
 pub(super) async fn broken(app: &App, task: &Task) {
-    let customer = app.customer(task.project, task.customer);
-    let known = customer.as_ref().and_then(|found| found.deliveries.get(&task.delivery.id));
-    report(app, task, after_a_break(known.map(|delivery| &delivery.state))).await;
+    let state = match app.customer(task.project, task.customer) {
+        Ok(customer) => customer.and_then(|mut found| {
+            found.deliveries.remove(&task.delivery.id).map(|delivery| delivery.state)
+        }),
+        // What cannot be read may have begun.
+        Err(_) => Some(DeliveryState::Attempting),
+    };
+    report(app, task, after_a_break(state.as_ref())).await;
 }
 
 /// What had begun on a channel that cannot drop a repetition may have been handed over, so its
@@ -75,8 +79,11 @@ fn after_a_break(state: Option<&DeliveryState>) -> AttemptOutcome {
 
 async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
     let now = app.now();
-    let Some(customer) = app.customer(task.project, task.customer) else {
-        return Err(Quit::NotDue);
+    let customer = match app.customer(task.project, task.customer) {
+        Ok(Some(customer)) => customer,
+        Ok(None) => return Err(Quit::NotDue),
+        // It waits for the next start; whoever cannot be read is not written to.
+        Err(_) => return Err(Quit::Stopping),
     };
     // It may have waited for its slot or for the channel, and been withdrawn meanwhile.
     let as_taken =
@@ -90,7 +97,15 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
         // It could not even be rendered: nobody would look at it again before the next start.
         Err(_) => return Ok(after_a_break(Some(&delivery.state))),
     };
-    let settings = app.project(task.project).map_err(|_| Quit::NotDue)?.settings.clone();
+    let project = app.project(task.project).map_err(|_| Quit::NotDue)?;
+    if let Ok(ready) = &ready {
+        match hand_over::later(&project, &customer, &ready.outreach, now) {
+            Ok(None) => {}
+            Ok(Some(at)) => return Ok(AttemptOutcome::NotNow { at }),
+            Err(reason) => return Ok(AttemptOutcome::Refused { reason }),
+        }
+    }
+    let settings = project.settings.clone();
     let around = Around {
         sender: &settings.sender,
         unsubscribe_url: unsubscribe::link(app, task.project, delivery.id),
@@ -132,7 +147,7 @@ async fn again(
     let (project, id, now) = (task.project, task.delivery.id, app.now());
     let row = app.ask(move |host| host.delivery(project, id)).await;
     let steps = row.ok().and_then(Result::ok).flatten().map(|row| row.steps).unwrap_or_default();
-    let (earlier, since) = trouble(&steps);
+    let (earlier, since) = retry::trouble(&steps);
     let hours = i64::from(app.config.dispatch.give_up_after_hours);
     let [dice] = secret::random_bytes::<1>();
     let failed = Failed {
@@ -142,27 +157,12 @@ async fn again(
         not_before_seconds,
         give_up_after_ms: hours * 3_600_000,
     };
-    match schedule::next(failed, dice) {
+    match retry::next(failed, dice) {
         Next::At(at) => AttemptOutcome::Retry { reason, at },
         Next::GiveUp => {
             AttemptOutcome::Rejected { reason: format!("given up after {hours} hours: {reason}") }
         }
     }
-}
-
-/// Since when a delivery fails, and how many attempts were made before that. Its age does not
-/// count, since it may have been delayed for weeks; and an operator who retries a dead letter
-/// begins anew.
-fn trouble(steps: &[DeliveryStep]) -> (u32, Option<Timestamp>) {
-    let is_end = |step: &DeliveryStep| {
-        matches!(step.state, DeliveryState::Failed | DeliveryState::Held | DeliveryState::Expired)
-    };
-    let begin = steps.iter().rposition(is_end);
-    let earlier = begin.and_then(|place| steps.get(place)).map_or(0, |step| step.attempts);
-    let recent = steps.get(begin.map_or(0, |place| place + 1)..).unwrap_or_default();
-    let first =
-        recent.iter().find(|step| step.state == DeliveryState::Due && step.attempts > earlier);
-    (earlier, first.map(|step| step.at))
 }
 
 async fn report(app: &App, task: &Task, outcome: AttemptOutcome) {
@@ -216,22 +216,5 @@ mod tests {
         assert!(matches!(held, AttemptOutcome::Unknown { .. }));
         let dead = after_a_break(Some(&DeliveryState::Due));
         assert!(matches!(dead, AttemptOutcome::Rejected { .. }));
-    }
-
-    fn step(at: i64, state: DeliveryState, attempts: u32) -> DeliveryStep {
-        DeliveryStep { position: 0, at: Timestamp(at), state, attempts, error: None }
-    }
-
-    #[test]
-    fn trouble_begins_with_the_first_failure_and_anew_with_an_operator() {
-        use DeliveryState::{Due, Failed, Waiting};
-        assert_eq!(trouble(&[]), (0, None));
-        let waited = [step(0, Waiting, 0), step(900, Due, 0)];
-        assert_eq!(trouble(&waited), (0, None));
-        let failing =
-            [step(0, Waiting, 0), step(900, Due, 0), step(950, Due, 1), step(990, Due, 2)];
-        assert_eq!(trouble(&failing), (0, Some(Timestamp(950))));
-        let retried = [step(950, Due, 1), step(960, Failed, 2), step(970, Due, 2)];
-        assert_eq!(trouble(&retried), (2, None));
     }
 }

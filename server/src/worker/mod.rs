@@ -4,4 +4,3 @@ pub(crate) mod dispatch;
 mod attempt;
 mod outgoing;
 mod pace;
-mod schedule;

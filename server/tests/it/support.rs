@@ -71,6 +71,13 @@ impl Running {
         }
     }
 
+    /// Start on another folder that has the same keys.
+    pub(crate) async fn elsewhere(&self, data: &std::path::Path) -> Running {
+        let keys = Some(self.keys.clone());
+        let data = data.to_owned();
+        start_in(TempDir::new().unwrap(), keys, |config| config.data = data).await
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().to_owned()
     }

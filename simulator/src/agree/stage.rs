@@ -18,6 +18,7 @@ use engine::outreach::compiled::Trigger;
 use engine::outreach::definition::Definition;
 use engine::project::{Project, ProjectChange, Status};
 use engine::situation::{History, Occasion, Situation};
+use engine::sorted::Sorted;
 use engine::time::Timestamp;
 use engine::value::Value;
 use serde_json::Value as Json;
@@ -336,7 +337,7 @@ impl Stage {
         let position = self.facts.facts.borrow().len() as u64;
         self.facts.facts.borrow_mut().push(fact.clone());
         let mut customer = self.customers.remove(&id).unwrap_or_default();
-        let before: BTreeMap<DeliveryId, Delivery> = customer.deliveries.clone();
+        let before = customer.deliveries.clone();
         let outcome =
             apply::decide(&self.project, id, &mut customer, &fact, position, self.now, &self.facts);
         self.say(id, &fact, &before, &customer, &outcome.ruling);
@@ -351,7 +352,7 @@ impl Stage {
         &mut self,
         id: CustomerId,
         fact: &Fact,
-        before: &BTreeMap<DeliveryId, Delivery>,
+        before: &Sorted<DeliveryId, Delivery>,
         after: &Customer,
         ruling: &Ruling,
     ) {

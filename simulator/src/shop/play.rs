@@ -13,6 +13,7 @@ use engine::project::{ProjectChange, Status};
 use engine::time::Timestamp;
 use host::Host;
 use host::command::{Command, Submission, SubmitError, Track};
+use host::query::QueryError;
 use serde_json::json;
 
 use super::{Act, DAY, Deed, Dice, ONE_OFF, OUTREACHES, SEGMENTS, Shop};
@@ -34,6 +35,9 @@ pub enum PlayError {
         /// Why.
         why: String,
     },
+    /// The host cannot read what it has.
+    #[error(transparent)]
+    Unreadable(#[from] QueryError),
 }
 
 /// A shop on its stage.
@@ -120,7 +124,7 @@ impl<'a> Stage<'a> {
         self.submit(vec![command(act, now)])?;
         let mut answers = Vec::new();
         if let Some(customer) = customer {
-            self.look_around(customer, &mut answers);
+            self.look_around(customer, &mut answers)?;
         }
         self.submit(answers)
     }
@@ -136,7 +140,7 @@ impl<'a> Stage<'a> {
         self.host.wait_idle();
         let mut answers = self.provider();
         for id in people {
-            self.look_around(id, &mut answers);
+            self.look_around(id, &mut answers)?;
         }
         self.submit(answers)
     }
@@ -174,8 +178,8 @@ impl<'a> Stage<'a> {
     }
 
     /// A customer who is here sees what lies in the inbox, mostly.
-    fn look_around(&mut self, id: CustomerId, answers: &mut Vec<Command>) {
-        for delivery in self.host.inbox(self.project, id) {
+    fn look_around(&mut self, id: CustomerId, answers: &mut Vec<Command>) -> Result<(), PlayError> {
+        for delivery in self.host.inbox(self.project, id)? {
             if !self.dice.chance(0.8) {
                 continue;
             }
@@ -196,6 +200,7 @@ impl<'a> Stage<'a> {
                 answers.push(self.receipt(&delivery, kind, detail));
             }
         }
+        Ok(())
     }
 
     fn receipt(

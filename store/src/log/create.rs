@@ -84,15 +84,20 @@ pub(super) fn create(disk: &Disk, segment_bytes: u64) -> Result<Lock, LogError> 
     disk.write(&file, &path, &header.encode(), 0)?;
     disk.sync(&file, &path)?;
     Witness::create(disk, &building, Testimony { log_id, begin: 0, end: 0, last_base: 0 })?;
-    let path = building.join(FORMAT);
-    let file = File::create(&path).map_err(io_error("create", &path))?;
-    disk.write(&file, &path, format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes(), 0)?;
-    disk.sync(&file, &path)?;
+    write_format(disk, &building)?;
     disk.sync_dir(&building)?;
 
     fs::rename(&building, dir).map_err(io_error("rename", &building))?;
     disk.sync_dir(parent_of(dir))?;
     Ok(lock)
+}
+
+/// From here on it is a log.
+pub(super) fn write_format(disk: &Disk, dir: &Path) -> Result<(), LogError> {
+    let path = dir.join(FORMAT);
+    let file = File::create(&path).map_err(io_error("create", &path))?;
+    disk.write(&file, &path, format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes(), 0)?;
+    disk.sync(&file, &path)
 }
 
 pub(super) fn parent_of(dir: &Path) -> &Path {

@@ -33,11 +33,13 @@ mod append;
 mod commit;
 mod read;
 mod verify;
+mod copy;
 #[cfg(test)]
 mod tests;
 
 pub use append::Appender;
 pub use commit::Committer;
+pub use copy::{Closed, Cut, Piece, assemble, closed};
 pub use error::LogError;
 pub use read::LogReader;
 pub use verify::{Report, verify};

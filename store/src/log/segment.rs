@@ -155,6 +155,13 @@ impl Footer {
     }
 }
 
+/// Which log a segment says that it belongs to; whether the header is sound is asked by [`Header::read`].
+pub(super) fn log_id(file: &File, path: &Path) -> Result<u64, LogError> {
+    let mut bytes = [0; HEADER_BYTES as usize];
+    read_up_to(file, path, &mut bytes, 0)?;
+    Ok(u64_at(&bytes, 16))
+}
+
 pub(super) fn path_of(dir: &Path, base: Position) -> PathBuf {
     dir.join(format!("{base:020}.seg"))
 }

@@ -19,6 +19,11 @@ pub enum StateError {
     #[error("cannot read from keyspace {keyspace} of the state: {source}")]
     Read { keyspace: &'static str, source: fjall::Error },
 
+    #[error(
+        "a row in keyspace {keyspace} of the state makes no sense; stop, move the state away, and it is computed again from the log"
+    )]
+    BadRow { keyspace: &'static str },
+
     #[error("cannot write a batch of {operations} changes to the state: {source}")]
     Write { operations: usize, source: fjall::Error },
 

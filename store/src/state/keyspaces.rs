@@ -10,6 +10,7 @@
 //! | `Deliveries` | project, delivery → row; and index rows | by key and by range | retention |
 //! | `Seen` | generation, first bits of ids → ids; filters; ids of the young generation | by key; the rest at start | after the dedupe window |
 //! | `Config` | kind, name → JSON | all of it, at start | by the user |
+//! | `Index` | ids; project, customer → what waits for them | all of it, at start | with what it names |
 //!
 //! A keyspace keeps the tuning it was created with: a change here needs a new `STATE_FORMAT`.
 
@@ -30,11 +31,12 @@ pub enum Keyspace {
     Deliveries,
     Seen,
     Config,
+    Index,
 }
 
 impl Keyspace {
     /// In the order of the variants.
-    pub const ALL: [Keyspace; 7] = [
+    pub const ALL: [Keyspace; 8] = [
         Keyspace::Meta,
         Keyspace::Customers,
         Keyspace::Timeline,
@@ -42,6 +44,7 @@ impl Keyspace {
         Keyspace::Deliveries,
         Keyspace::Seen,
         Keyspace::Config,
+        Keyspace::Index,
     ];
 
     pub fn name(self) -> &'static str {
@@ -53,15 +56,17 @@ impl Keyspace {
             Keyspace::Deliveries => "deliveries",
             Keyspace::Seen => "seen",
             Keyspace::Config => "config",
+            Keyspace::Index => "index",
         }
     }
 
-    /// The memtables together stay below 50 MiB; they grow only as far as they are used.
+    /// The memtables together stay below 60 MiB; they grow only as far as they are used.
     pub(super) fn options(self) -> KeyspaceCreateOptions {
         match self {
             Keyspace::Meta | Keyspace::Config => tuned(MIB, 4 * KIB, by_key()),
             Keyspace::Customers => tuned(16 * MIB, 8 * KIB, by_key()),
             Keyspace::Deliveries => tuned(8 * MIB, 8 * KIB, by_key()),
+            Keyspace::Index => tuned(4 * MIB, 16 * KIB, FilterPolicy::disabled()),
             // Read by range only: a filter would cost memory and answer nothing.
             Keyspace::Timeline | Keyspace::Decisions => {
                 tuned(8 * MIB, 16 * KIB, FilterPolicy::disabled())

@@ -5,6 +5,10 @@
 //! start-up applies the log again from there. Whoever writes it must not run ahead of the log: only what is durable
 //! there belongs in a batch.
 //!
+//! That order is checked, because damage can break it: a journal that is cut loses batches of which one keyspace has
+//! written a table and another has not. Each batch leaves its number in every keyspace (`MARK`), and at the start they
+//! must all agree.
+//!
 //! When it does not open, or was written in another format, it is set aside and computed again. There is no migration,
 //! and its format is no promise to anybody.
 //!
@@ -22,13 +26,13 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, mem};
 
 use fjall::{Database, PersistMode};
 
 /// A change to the shape of any row or to the tuning of a keyspace is a new number: old states are rebuilt.
-const STATE_FORMAT: &str = "tidings state, format 2\n";
+const STATE_FORMAT: &str = "tidings state, format 3\n";
 const FORMAT: &str = "FORMAT";
 const DATABASE: &str = "fjall";
 
@@ -41,18 +45,24 @@ const WORKERS: usize = 2;
 const MAX_OPEN_FILES: usize = 200;
 const MAX_KEY_BYTES: usize = u16::MAX as usize;
 
+/// In every keyspace: the number of the newest batch. Above all other keys, and not among the rows that readers see.
+const MARK: &[u8] = b"\xff\xff\xff\xffbatch";
+
 /// The state, opened. Clones are cheap and share it.
 #[derive(Clone)]
 pub struct State {
     database: Database,
     /// In the order of `Keyspace::ALL`.
     keyspaces: Arc<[fjall::Keyspace]>,
+    /// The number of the newest batch; held while one is committed, so that numbers and batches have one order.
+    newest: Arc<Mutex<u64>>,
 }
 
 /// Changes that come to be all or not at all.
 pub struct Batch {
     changes: fjall::OwnedWriteBatch,
     keyspaces: Arc<[fjall::Keyspace]>,
+    newest: Arc<Mutex<u64>>,
     bad_key: Option<usize>,
 }
 
@@ -75,7 +85,9 @@ impl State {
         } else {
             create(dir)?;
         }
-        open_database(dir, &dir.join(DATABASE))
+        let state = open_database(dir, &dir.join(DATABASE), MakeKeyspaces::No)?;
+        state.check_marks(dir)?;
+        Ok(state)
     }
 
     /// Moves an unusable state out of the way (for whoever wants to know what happened) and answers where it is now.
@@ -128,7 +140,12 @@ impl State {
     }
 
     pub fn batch(&self) -> Batch {
-        Batch { changes: self.database.batch(), keyspaces: self.keyspaces.clone(), bad_key: None }
+        Batch {
+            changes: self.database.batch(),
+            keyspaces: self.keyspaces.clone(),
+            newest: self.newest.clone(),
+            bad_key: None,
+        }
     }
 
     /// Brings everything to the disk; for shutdown, so that the next start has nothing to apply again.
@@ -139,6 +156,28 @@ impl State {
     /// Bytes on the disk, journals included.
     pub fn disk_bytes(&self) -> Result<u64, StateError> {
         self.database.disk_space().map_err(|source| StateError::Sync { source })
+    }
+
+    /// All keyspaces must be as of the same batch.
+    fn check_marks(&self, dir: &Path) -> Result<(), StateError> {
+        let mut newest = None;
+        for keyspace in Keyspace::ALL {
+            // A row that cannot be read is damage too, and a state without one is where it began.
+            let mark = self.get(keyspace, MARK).map_err(|error| unusable(dir, &error.to_string()))?;
+            let mark = mark.map_or(0, |mark| {
+                let mut number = [0; 8];
+                let bytes = mark.len().min(8);
+                number[..bytes].copy_from_slice(&mark[..bytes]);
+                u64::from_be_bytes(number)
+            });
+            if newest.is_some_and(|newest| newest != mark) {
+                let name = keyspace.name();
+                return Err(unusable(dir, &format!("keyspace {name} is of another moment than the others")));
+            }
+            newest = Some(mark);
+        }
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest.unwrap_or(0);
+        Ok(())
     }
 
     fn keyspace(&self, keyspace: Keyspace) -> &fjall::Keyspace {
@@ -169,12 +208,19 @@ impl Batch {
 
     /// Visible to all readers and safe from the death of the process when this returns. It may wait while the store
     /// catches up with its compaction.
-    pub fn commit(self) -> Result<(), StateError> {
+    pub fn commit(mut self) -> Result<(), StateError> {
         if let Some(bytes) = self.bad_key {
             return Err(StateError::BadKey { bytes, limit: MAX_KEY_BYTES });
         }
         let operations = self.changes.len();
-        self.changes.commit().map_err(|source| StateError::Write { operations, source })
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *newest + 1;
+        for keyspace in self.keyspaces.iter() {
+            self.changes.insert(keyspace, MARK, number.to_be_bytes());
+        }
+        self.changes.commit().map_err(|source| StateError::Write { operations, source })?;
+        *newest = number;
+        Ok(())
     }
 
     /// The rented store panics on a key that it does not take; a batch with one is refused as a whole instead.
@@ -194,11 +240,17 @@ fn rows(
 ) -> impl Iterator<Item = Result<(Slice, Slice), StateError>> + use<> {
     let mut rows = rows;
     std::iter::from_fn(move || {
-        let row = match order {
-            Order::Forward => rows.next(),
-            Order::Reverse => rows.next_back(),
-        };
-        row.map(|row| row.into_inner().map_err(read_error(keyspace)))
+        loop {
+            let row = match order {
+                Order::Forward => rows.next(),
+                Order::Reverse => rows.next_back(),
+            };
+            match row?.into_inner() {
+                Ok((key, _)) if key == MARK => {}
+                Ok(row) => return Some(Ok(row)),
+                Err(error) => return Some(Err(read_error(keyspace)(error))),
+            }
+        }
     })
 }
 
@@ -206,8 +258,12 @@ fn read_error(keyspace: Keyspace) -> impl FnOnce(fjall::Error) -> StateError {
     move |source| StateError::Read { keyspace: keyspace.name(), source }
 }
 
+fn unusable(dir: &Path, why: &str) -> StateError {
+    StateError::Unusable { dir: dir.to_owned(), why: why.to_owned() }
+}
+
 fn check_format(dir: &Path) -> Result<(), StateError> {
-    let unusable = |why: &str| StateError::Unusable { dir: dir.to_owned(), why: why.to_owned() };
+    let unusable = |why| unusable(dir, why);
     match fs::read(dir.join(FORMAT)) {
         Ok(found) if found == STATE_FORMAT.as_bytes() => Ok(()),
         Ok(_) => Err(unusable("it was written by another version")),
@@ -233,21 +289,49 @@ fn create(dir: &Path) -> Result<(), StateError> {
         Ok(()) | Err(_) => {}
     }
     fs::create_dir_all(&building).map_err(failed("create"))?;
-    let state = open_database(dir, &building.join(DATABASE))?;
+    let state = open_database(dir, &building.join(DATABASE), MakeKeyspaces::Yes)?;
     state.sync()?;
     mem::drop(state);
-    fs::write(building.join(FORMAT), STATE_FORMAT).map_err(failed("create"))?;
-    for path in [&building.join(FORMAT), &building] {
-        fs::File::open(path).and_then(|file| file.sync_all()).map_err(failed("create"))?;
+    let format = building.join(FORMAT);
+    fs::write(&format, STATE_FORMAT)
+        .and_then(|()| fs::File::open(&format)?.sync_all())
+        .and_then(|()| sync_folders(&building))
+        .and_then(|()| fs::rename(&building, dir))
+        .map_err(failed("create"))?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fs::File::open(parent.unwrap_or(Path::new(".")))
+        .and_then(|parent| parent.sync_all())
+        .map_err(failed("create"))
+}
+
+/// The rented store does not sync the names of its keyspaces' folders, and after a power cut one of them could be
+/// gone. They are made here and never again.
+fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
     }
-    fs::rename(&building, dir).map_err(failed("create"))
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Whether missing keyspaces are made: in a state that was there before, one that is missing is damage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MakeKeyspaces {
+    Yes,
+    No,
 }
 
 /// `dir` is for the error's words.
-fn open_database(dir: &Path, database: &Path) -> Result<State, StateError> {
+fn open_database(
+    dir: &Path,
+    database: &Path,
+    make: MakeKeyspaces,
+) -> Result<State, StateError> {
     // A store that is damaged in a way that its authors did not foresee panics; for us that is one more way of being
     // unusable, not a reason to die.
-    let opened = catch_unwind(AssertUnwindSafe(|| -> fjall::Result<State> {
+    let opened = catch_unwind(AssertUnwindSafe(|| -> fjall::Result<Option<State>> {
         let database = Database::builder(database)
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -256,12 +340,16 @@ fn open_database(dir: &Path, database: &Path) -> Result<State, StateError> {
             .open()?;
         let mut keyspaces = Vec::new();
         for keyspace in Keyspace::ALL {
+            if make == MakeKeyspaces::No && !database.keyspace_exists(keyspace.name()) {
+                return Ok(None);
+            }
             keyspaces.push(database.keyspace(keyspace.name(), || keyspace.options())?);
         }
-        Ok(State { database, keyspaces: keyspaces.into() })
+        Ok(Some(State { database, keyspaces: keyspaces.into(), newest: Arc::default() }))
     }));
     match opened {
-        Ok(Ok(state)) => Ok(state),
+        Ok(Ok(Some(state))) => Ok(state),
+        Ok(Ok(None)) => Err(unusable(dir, "a keyspace is missing")),
         Ok(Err(fjall::Error::Locked)) => Err(StateError::Locked { dir: dir.to_owned() }),
         Ok(Err(fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source))))
             if !is_damage(&source) =>

@@ -142,7 +142,7 @@ fn state_in_words(now: Timestamp, delivery: &Delivery) -> String {
 fn reason_of(fact: &Fact) -> Option<String> {
     let Fact::Attempted { outcome, .. } = fact else { return None };
     match outcome {
-        AttemptOutcome::Accepted { .. } => None,
+        AttemptOutcome::Accepted { .. } | AttemptOutcome::NotNow { .. } => None,
         AttemptOutcome::Retry { reason, .. }
         | AttemptOutcome::Rejected { reason }
         | AttemptOutcome::AddressGone { reason }

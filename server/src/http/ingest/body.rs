@@ -10,9 +10,14 @@ use crate::http::App;
 use crate::http::error::{ApiError, Code};
 use crate::limits;
 
-/// The body after decompression. What is beyond the limit is never unpacked.
+/// The body after decompression. What is beyond the limit is never unpacked. When there is no room
+/// for what it says it is read all the same, or the client's connection would end under it, but
+/// nobody looks at it: a flood is refused at the price of a copy.
 pub(crate) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
-    read_at_most(app, headers, body, limits::BATCH_BYTES, Code::BatchTooLarge).await
+    let limit = limits::BATCH_BYTES;
+    let bytes = read_at_most(app, headers, body, limit, Code::BatchTooLarge).await?;
+    app.host.has_room()?;
+    Ok(bytes)
 }
 
 /// The body, refused with `code` when it is larger than `limit`.

@@ -124,7 +124,10 @@ async fn submit(
         }
     }
     errors.sort_by_key(|error| error.index);
-    let customer = customer.or_else(|| app.resolve(caller.project, names));
+    let customer = match customer {
+        Some(customer) => Some(customer),
+        None => app.resolve(caller.project, names)?,
+    };
     let deliver = match customer {
         Some(customer) => in_app::items(app, caller.project, customer).await?,
         None => Vec::new(),

@@ -190,7 +190,7 @@ fn prove(
     };
     match (caller.kind, command) {
         (KeyKind::Public, Command::Alias { previous, names, .. })
-            if joins_users(app, caller, previous, names) =>
+            if joins_users(app, caller, previous, names)? =>
         {
             Err(ApiError::new(
                 Code::KeyNotAllowed,
@@ -204,18 +204,29 @@ fn prove(
 
 /// Whether an alias would make one known user part of another. It cannot be undone, so whoever has
 /// read the key in a web page may not do it.
-fn joins_users(app: &App, caller: &Caller, previous: &Names, names: &Names) -> bool {
+fn joins_users(
+    app: &App,
+    caller: &Caller,
+    previous: &Names,
+    names: &Names,
+) -> Result<bool, ApiError> {
     let project = caller.project;
+    let known = |id: Option<CustomerId>| match id {
+        Some(id) => app.resolve_id(project, id),
+        None => Ok(None),
+    };
     let user = |names: &Names| {
-        let id = CustomerId::of_user(project, names.user_id.as_ref()?);
-        app.resolve_id(project, id)
+        known(names.user_id.as_ref().map(|name| CustomerId::of_user(project, name)))
     };
-    let guest = || {
-        let name = previous.anonymous_id.as_ref().or(previous.user_id.as_ref())?;
-        app.resolve_id(project, CustomerId::of_guest(project, name))
+    let before = match user(previous)? {
+        Some(before) => Some(before),
+        None => {
+            let name = previous.anonymous_id.as_ref().or(previous.user_id.as_ref());
+            known(name.map(|name| CustomerId::of_guest(project, name)))?
+        }
     };
-    let before = user(previous).or_else(guest);
-    before.is_some_and(|before| user(names) != Some(before) && !app.is_guest(project, before))
+    let Some(before) = before else { return Ok(false) };
+    Ok(user(names)? != Some(before) && !app.is_guest(project, before)?)
 }
 
 /// Hand the readable items to the engine and say what became of each.

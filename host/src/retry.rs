@@ -1,9 +1,12 @@
-//! When to try again.
+//! When to try a delivery again; shared by the worker and the simulator.
 //!
 //! The pauses grow so that a receiver that is down for a night is not hammered, and are spread by
 //! a fifth so that a thousand deliveries that failed together do not come back together.
 
+use engine::delivery::DeliveryState;
 use engine::time::Timestamp;
+
+use crate::rows::DeliveryStep;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -15,7 +18,7 @@ const PAUSES: &[i64] =
 
 /// What to do after an attempt that failed for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Try again at this moment.
     At(Timestamp),
     /// It has been tried for long enough.
@@ -24,21 +27,21 @@ pub(crate) enum Next {
 
 /// A delivery whose attempt has just failed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failed {
+pub struct Failed {
     /// Attempts before this one.
-    pub(crate) attempts: u32,
+    pub attempts: u32,
     /// The first failure.
-    pub(crate) failing_since: Timestamp,
+    pub failing_since: Timestamp,
     /// The moment of the failure.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
     /// The receiver's own wish, in seconds.
-    pub(crate) not_before_seconds: Option<u64>,
+    pub not_before_seconds: Option<u64>,
     /// When the delivery stops being worth it.
-    pub(crate) give_up_after_ms: i64,
+    pub give_up_after_ms: i64,
 }
 
 /// The next attempt. `dice` is a number from 0 to 255 that nobody can foresee.
-pub(crate) fn next(failed: Failed, dice: u8) -> Next {
+pub fn next(failed: Failed, dice: u8) -> Next {
     let place = usize::try_from(failed.attempts).unwrap_or(usize::MAX).min(PAUSES.len() - 1);
     let pause = PAUSES.get(place).copied().unwrap_or(12 * HOUR);
     // 80 % to 120 % of the pause.
@@ -48,6 +51,21 @@ pub(crate) fn next(failed: Failed, dice: u8) -> Next {
     let at = failed.now.plus_ms(wait);
     let end = failed.failing_since.plus_ms(failed.give_up_after_ms);
     if at > end { Next::GiveUp } else { Next::At(at) }
+}
+
+/// Since when a delivery fails, and how many attempts were made before that. Its age does not
+/// count, since it may have been delayed for weeks; and an operator who retries a dead letter
+/// begins anew.
+pub fn trouble(steps: &[DeliveryStep]) -> (u32, Option<Timestamp>) {
+    let is_end = |step: &DeliveryStep| {
+        matches!(step.state, DeliveryState::Failed | DeliveryState::Held | DeliveryState::Expired)
+    };
+    let begin = steps.iter().rposition(is_end);
+    let earlier = begin.and_then(|place| steps.get(place)).map_or(0, |step| step.attempts);
+    let recent = steps.get(begin.map_or(0, |place| place + 1)..).unwrap_or_default();
+    let first =
+        recent.iter().find(|step| step.state == DeliveryState::Due && step.attempts > earlier);
+    (earlier, first.map(|step| step.at))
 }
 
 #[cfg(test)]
@@ -84,5 +102,22 @@ mod tests {
     fn it_ends_after_three_days() {
         let old = Failed { attempts: 20, now: Timestamp(70 * HOUR), ..FAILED };
         assert_eq!(next(old, 0), Next::GiveUp);
+    }
+
+    fn step(at: i64, state: DeliveryState, attempts: u32) -> DeliveryStep {
+        DeliveryStep { position: 0, at: Timestamp(at), state, attempts, error: None }
+    }
+
+    #[test]
+    fn trouble_begins_with_the_first_failure_and_anew_with_an_operator() {
+        use DeliveryState::{Due, Failed, Waiting};
+        assert_eq!(trouble(&[]), (0, None));
+        let waited = [step(0, Waiting, 0), step(900, Due, 0)];
+        assert_eq!(trouble(&waited), (0, None));
+        let failing =
+            [step(0, Waiting, 0), step(900, Due, 0), step(950, Due, 1), step(990, Due, 2)];
+        assert_eq!(trouble(&failing), (0, Some(Timestamp(950))));
+        let retried = [step(950, Due, 1), step(960, Failed, 2), step(970, Due, 2)];
+        assert_eq!(trouble(&retried), (2, None));
     }
 }
