@@ -9,3 +9,4 @@ pub mod kills;
 pub mod overload;
 pub mod receiver;
 pub mod server;
+pub mod zones;

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use trials::kills::{self, End};
-use trials::overload;
+use trials::{overload, zones};
 
 const USAGE: &str = "\
 trials kills [--rounds 100] [--seed 1]   kill -9 under load, again and again
 trials stops [--rounds 50] [--seed 1]    SIGTERM under load, again and again
 trials overload [--seconds 60] [--factor 10]
                                          more than the server can take, in bounded memory
+trials zones [--every 1] [--from 2020] [--to 2037]
+                                         civil time against Python's zoneinfo
 All take --scratch FOLDER, by default one in the folder for temporary files.
 TIDINGS_BINARY names the program; by default it is the one built beside this.";
 
@@ -39,6 +41,7 @@ fn run(words: &[String]) -> anyhow::Result<bool> {
             let (seconds, factor) = (options.number("seconds", 60)?, options.number("factor", 10)?);
             overload(seconds, factor, &scratch)
         }
+        "zones" => civil_time(&options),
         other => bail!("there is no trial {other:?}\n{USAGE}"),
     };
     // What a trial left behind is what its fault can be read from.
@@ -61,6 +64,14 @@ fn overload(seconds: u64, factor: u64, scratch: &Path) -> anyhow::Result<bool> {
     wrong.iter().for_each(|words| println!("{words}"));
     println!("= {}", found.figures());
     Ok(wrong.is_empty())
+}
+
+fn civil_time(options: &Options) -> anyhow::Result<bool> {
+    let (from, to) = (options.number("from", 2020)?, options.number("to", 2037)?);
+    let found = zones::run(from, to, options.number("every", 1)?)?;
+    found.shown.iter().for_each(|words| println!("{words}"));
+    println!("= {}", found.figures());
+    Ok(found.differences == 0)
 }
 
 /// `--name value`, as often as wished.

@@ -16,6 +16,7 @@ pub mod judge;
 mod reason;
 
 pub(crate) use frequency::in_force;
+pub use guardrails::{end_of_quiet, next_window};
 pub use reach::{
     address as reach_address, on_channel as channel_refusal, refusal as reach_refusal,
 };
