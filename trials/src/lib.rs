@@ -12,3 +12,4 @@ pub mod overload;
 pub mod poison;
 pub mod receiver;
 pub mod server;
+pub mod zones;

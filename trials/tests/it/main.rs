@@ -8,3 +8,4 @@ mod kills;
 mod life;
 mod overload;
 mod poison;
+mod zones;
