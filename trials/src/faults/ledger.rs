@@ -35,7 +35,7 @@ pub(super) fn apply(state: &State, number: u64, torn: bool) -> Result<(), StateE
     }
     batch.put(Keyspace::Decisions, &value, &value);
     batch.put(Keyspace::Deliveries, &(number % 5).to_be_bytes(), &row(number, 2000));
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         batch.put(Keyspace::Config, &(number % 3).to_be_bytes(), &row(number, LARGE));
     }
     batch.commit()
@@ -59,7 +59,7 @@ fn expected(batches: u64) -> BTreeMap<Place, Vec<u8>> {
         if number + KEPT > batches {
             put(Keyspace::Timeline, number, number, 0);
         }
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             put(Keyspace::Config, number % 3, number, LARGE);
         }
     }

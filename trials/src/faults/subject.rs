@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 pub(super) enum Store {
-    Log(Log),
+    Log(Box<Log>),
     Naive(Naive),
 }
 
@@ -78,7 +78,7 @@ impl Subject {
                 for record in log.reader().iterate(log.reader().begin()) {
                     payloads.push(record?.payload);
                 }
-                Ok((Store::Log(log), payloads))
+                Ok((Store::Log(Box::new(log)), payloads))
             }
             Subject::Naive(flaw) => {
                 let (naive, payloads) = Naive::open(dir, flaw)?;
