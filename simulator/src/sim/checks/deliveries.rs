@@ -8,7 +8,7 @@ use engine::ids::DeliveryId;
 use engine::outreach::content::OutreachType;
 
 use super::super::books::{Answer, Contact, Name, Probe};
-use super::super::rules::HowOften;
+use super::super::rules::{HowOften, Rule};
 use super::view::{View, id_of};
 
 fn is_sent(state: &DeliveryState) -> bool {
@@ -47,7 +47,15 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
         });
         // Whoever had it as a guest and as a user before anybody knew had it twice.
         let brought = view.books.merges.iter().filter(|(guest, _, turn)| {
+            // "At most so often" is kept for each of the two who turn out to be one.
+            let counted = contacts.iter().any(|contact| {
+                matches!(
+                    view.books.rule(&contact.outreach, contact.version),
+                    Some(Rule { how_often: HowOften::AtMost(_), .. })
+                )
+            });
             contacts.iter().any(|contact| contact.home == *guest && contact.turn < *turn)
+                || counted && view.later(guest, turn.saturating_sub(1)) == home
         });
         let allowed = view
             .books
@@ -187,7 +195,9 @@ pub(super) fn sent_is_received(view: &View<'_>) -> Vec<String> {
         }
         let last = contacts().max_by_key(|one| one.turn);
         let accepted = last.is_some_and(|one| {
-            one.answer == Answer::Accepts && view.books.remains(&one.home, one.turn)
+            one.answer == Answer::Accepts
+                && view.books.remains(&one.home, one.turn)
+                && !view.was_retried(id)
         });
         let bounced = row.delivery.state == DeliveryState::Failed
             && view
