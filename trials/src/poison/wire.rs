@@ -29,7 +29,7 @@ fn bodies(target: &Target) -> Vec<Piece> {
     let event: &[u8] = br#"{"userId":"p","event":"e"}"#;
     let packed = gzip(event);
     let half = packed.get(..packed.len() / 2).unwrap_or_default().to_vec();
-    let mut flipped = packed.clone();
+    let mut flipped = packed;
     if let Some(byte) = flipped.last_mut() {
         *byte ^= 0xff;
     }
