@@ -37,6 +37,7 @@ const ROWS: &[Row] = &[
     ("disk", "bytes written per event of 300 bytes", rows::disk::run),
     ("webhook", "event to webhook: idle and in a burst", rows::webhook::run),
     ("open", "latency at a given rate, whoever is slow", rows::open::run),
+    ("one-off", "a one-off to 100,000 customers", rows::one_off::run),
     (
         "million",
         "a million customers: memory, idle, one-off, start after kill -9",
