@@ -39,6 +39,7 @@ const ROWS: &[Row] = &[
     ("counts", "exact counts of audiences, beside DuckDB, Polars and chDB", counts::run),
     ("webhook", "event to webhook: idle and in a burst", rows::webhook::run),
     ("open", "latency at a given rate, whoever is slow", rows::open::run),
+    ("one-off", "a one-off to 100,000 customers", rows::one_off::run),
     (
         "million",
         "a million customers: memory, idle, one-off, start after kill -9",

@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "webhook",
     "open",
     "counts",
+    "one-off",
     "million",
     "disk",
     "growth",

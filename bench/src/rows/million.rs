@@ -3,14 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 use crate::process::{most_resident, resident};
 use crate::report::{Finding, Goal};
+use crate::rows::one_off::launch;
 use crate::setting::Setting;
 use crate::stats::{Figure, number};
 use crate::subject::{BATCH, Subject};
-use crate::world;
 
 const MIB: f64 = 1024.0 * 1024.0;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -27,7 +25,25 @@ pub(crate) fn run(setting: &Setting) -> anyhow::Result<()> {
     import(&mut finding, &subject, customers)?;
     memory(&mut finding, &subject, customers, events, empty)?;
     idle(setting, &mut finding, &subject, customers)?;
-    one_off(&mut finding, &subject, customers)?;
+    let spent = launch(&subject, "news", customers)?;
+    let shown = number(customers as f64);
+    let what = format!("one-off to {shown} customers, decided and durable");
+    finding.figure(Figure::new(&what, "s", vec![spent.wall]));
+    let each = spent.micros_each(customers);
+    finding.figure(Figure::new("one-off, CPU per customer", "µs", vec![each]));
+    let held = resident(subject.pid()?)? as f64 / MIB;
+    finding.figure(Figure::new("memory after the one-off", "MiB", vec![held]));
+    finding.goal(Goal {
+        what: "one-off to 1 M customers, decided and durable",
+        goal: "≤ 20 s",
+        measured: format!(
+            "{} s to {shown} customers ({} s of CPU)",
+            number(spent.wall),
+            number(spent.cpu)
+        ),
+        met: spent.wall * 1e6 / customers as f64 <= 20.0,
+        why: String::new(),
+    });
     restart(setting, &mut finding, &mut subject, customers)?;
     subject.finish()?;
     finding.save(setting)
@@ -136,54 +152,6 @@ fn idle(
         goal: "< 0.5 % of a core",
         measured: figure.shown(),
         met: figure.median() < 0.5,
-        why: String::new(),
-    });
-    Ok(())
-}
-
-/// Launch to everybody; done when the launch says so.
-fn one_off(finding: &mut Finding, subject: &Subject, customers: u64) -> anyhow::Result<()> {
-    let mut client = subject.client()?;
-    let body = json!({"id": "news", "definition": world::news()});
-    client.post_json("/api/v1/outreaches", &body)?;
-    let used = subject.used()?;
-    client.post_json("/api/v1/outreaches/news/launch", &Value::Null)?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outreach = client.get_json("/api/v1/outreaches/news")?;
-        let sends = outreach.pointer("/counts/sends").and_then(Value::as_u64).unwrap_or(0);
-        if sends >= customers {
-            break;
-        }
-        anyhow::ensure!(Instant::now() < deadline, "{sends} of {customers} were decided");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let spent = used.spent(subject.pid()?)?;
-    let shown = number(customers as f64);
-    finding.figure(Figure::new(
-        &format!("one-off to {shown} customers, decided and durable"),
-        "s",
-        vec![spent.wall],
-    ));
-    finding.figure(Figure::new(
-        "one-off, CPU per customer",
-        "µs",
-        vec![spent.micros_each(customers)],
-    ));
-    finding.figure(Figure::new(
-        "memory after the one-off",
-        "MiB",
-        vec![resident(subject.pid()?)? as f64 / MIB],
-    ));
-    finding.goal(Goal {
-        what: "one-off to 1 M customers, decided and durable",
-        goal: "≤ 20 s",
-        measured: format!(
-            "{} s to {shown} customers ({} s of CPU)",
-            number(spent.wall),
-            number(spent.cpu)
-        ),
-        met: spent.wall * 1e6 / customers as f64 <= 20.0,
         why: String::new(),
     });
     Ok(())

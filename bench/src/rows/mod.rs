@@ -5,5 +5,6 @@ pub(crate) mod inside;
 pub(crate) mod disk;
 pub(crate) mod webhook;
 pub(crate) mod open;
+pub(crate) mod one_off;
 pub(crate) mod million;
 pub(crate) mod growth;
