@@ -172,7 +172,9 @@ pub(crate) fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
         .with_context(|| format!("log.level {:?}", config.log.level))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    // Where a line cannot be written, neither can the complaint about it, and that one would panic: a log on a full disk
+    // must not take the server with it.
+    let log = log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
     // A second server in one process (tests) keeps the first one's log.
     let _ = match config.log.json {
         true => log.json().try_init(),
