@@ -220,7 +220,8 @@ impl World {
             turn,
             answer,
             status,
-            forbidden: channel.disturbs() && self.books.forbidden(&home).contains(channel.name()),
+            forbidden: channel.disturbs()
+                && self.books.forbidden(&home).contains(channel.name()),
             suppressed: self.books.suppressed.contains(&(home.clone(), address.clone())),
             address,
             zone: text("timezone"),

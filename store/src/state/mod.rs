@@ -163,8 +163,7 @@ impl State {
         let mut newest = None;
         for keyspace in Keyspace::ALL {
             // A row that cannot be read is damage too, and a state without one is where it began.
-            let mark =
-                self.get(keyspace, MARK).map_err(|error| unusable(dir, &error.to_string()))?;
+            let mark = self.get(keyspace, MARK).map_err(|error| unusable(dir, &error.to_string()))?;
             let mark = mark.map_or(0, |mark| {
                 let mut number = [0; 8];
                 let bytes = mark.len().min(8);
@@ -173,10 +172,7 @@ impl State {
             });
             if newest.is_some_and(|newest| newest != mark) {
                 let name = keyspace.name();
-                return Err(unusable(
-                    dir,
-                    &format!("keyspace {name} is of another moment than the others"),
-                ));
+                return Err(unusable(dir, &format!("keyspace {name} is of another moment than the others")));
             }
             newest = Some(mark);
         }
@@ -328,7 +324,11 @@ enum MakeKeyspaces {
 }
 
 /// `dir` is for the error's words.
-fn open_database(dir: &Path, database: &Path, make: MakeKeyspaces) -> Result<State, StateError> {
+fn open_database(
+    dir: &Path,
+    database: &Path,
+    make: MakeKeyspaces,
+) -> Result<State, StateError> {
     // A store that is damaged in a way that its authors did not foresee panics; for us that is one more way of being
     // unusable, not a reason to die.
     let opened = catch_unwind(AssertUnwindSafe(|| -> fjall::Result<Option<State>> {

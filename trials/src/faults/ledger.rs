@@ -74,9 +74,7 @@ fn expected(batches: u64) -> BTreeMap<Place, Vec<u8>> {
 fn row(number: u64, length: usize) -> Vec<u8> {
     let mut row = number.to_be_bytes().to_vec();
     row.truncate(length);
-    row.extend(
-        (8..length).map(|at| (number.wrapping_mul(0x9e37_79b9) >> (at % 23)) as u8 ^ at as u8),
-    );
+    row.extend((8..length).map(|at| (number.wrapping_mul(0x9e37_79b9) >> (at % 23)) as u8 ^ at as u8));
     row
 }
 
@@ -155,7 +153,5 @@ fn compare(state: &State, batches: u64) -> Result<Option<String>, StateError> {
         }
     }
     let missing = expected.into_keys().next();
-    Ok(missing.map(|(keyspace, key)| {
-        format!("row {key:?} of {} is missing", Keyspace::ALL[keyspace].name())
-    }))
+    Ok(missing.map(|(keyspace, key)| format!("row {key:?} of {} is missing", Keyspace::ALL[keyspace].name())))
 }

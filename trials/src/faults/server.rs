@@ -227,7 +227,12 @@ fn check_end(point: &str, fault: Fault, session: &Session, row: &mut Row) {
 
 /// Starts a server in `room` with this fault ahead of it, posts batches for as long as they are accepted, and waits
 /// for its end.
-fn post(workshop: &Workshop, room: &Path, fault: Fault, batches: u64) -> anyhow::Result<Session> {
+fn post(
+    workshop: &Workshop,
+    room: &Path,
+    fault: Fault,
+    batches: u64,
+) -> anyhow::Result<Session> {
     let trace = workshop.trace();
     let mut plan = Plan::new(data(room))?;
     plan.env = fault.environment(&workshop.shim, room, &trace);
@@ -305,9 +310,7 @@ pub(super) fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Resul
     if code != Some(0) {
         return Ok(Verdict::Refused(format!("it does not end in order: {code:?}")));
     }
-    if let Some((number, times)) =
-        found.iter().find(|(number, times)| **number >= sent || **times > 1)
-    {
+    if let Some((number, times)) = found.iter().find(|(number, times)| **number >= sent || **times > 1) {
         return Ok(Verdict::Silent(format!("event {number} of {sent} is there {times} times")));
     }
     let there = found.keys().filter(|number| **number < acknowledged).count() as u64;

@@ -62,10 +62,7 @@ impl Subject {
 
     pub(super) fn named(name: &str) -> Option<Subject> {
         let flaws = Flaw::ALL.map(Subject::Naive);
-        [Subject::Log, Subject::State, Subject::TornState]
-            .into_iter()
-            .chain(flaws)
-            .find(|subject| subject.name() == name)
+        [Subject::Log, Subject::State, Subject::TornState].into_iter().chain(flaws).find(|subject| subject.name() == name)
     }
 
     /// Opens it and reads all there is.
