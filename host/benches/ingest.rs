@@ -25,7 +25,10 @@ fn main() {
     let events = numbers.first().copied().unwrap_or(1_000_000);
     let outreaches = numbers.get(1).copied().unwrap_or(100);
     let dir = tempfile::TempDir::new().unwrap();
-    let host = Host::open(dir.path(), Options { sync: false, ..Options::default() }).unwrap();
+    // By bytes alone, as at full speed; a slow machine must not write more of them.
+    let checkpoint_every = std::time::Duration::from_secs(3_600);
+    let options = Options { sync: false, checkpoint_every, ..Options::default() };
+    let host = Host::open(dir.path(), options).unwrap();
     let change = |change| send(&host, vec![Command::Change(change)]);
     change(ProjectChange::Created { id: "shop".into() });
     for number in 0..outreaches {

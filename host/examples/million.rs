@@ -124,7 +124,8 @@ fn build(dir: &Path) {
     for round in 0..events {
         clock.fetch_add(36_000_000, Ordering::AcqRel);
         host.clock_moved();
-        let one = |customer| event(customer, (round + customer) % 10, format!("{round}-{customer}"));
+        let one =
+            |customer| event(customer, (round + customer) % 10, format!("{round}-{customer}"));
         timed("a round of events over all", customers, || send(&host, customers, one));
     }
     println!("{} MB of customers in memory", host.customers_in_memory() / 1024 / 1024);
@@ -140,9 +141,8 @@ fn events(dir: &Path) {
         let spread = |number: u64| number.wrapping_mul(2_654_435_761) % customers;
         let few = |number: u64| event(spread(number % 5_000), 1, format!("f{round}-{number}"));
         timed("events over 5,000 customers", count, || send(&host, count, few));
-        let all = |number: u64| {
-            event(spread(number + round * count), 1, format!("a{round}-{number}"))
-        };
+        let all =
+            |number: u64| event(spread(number + round * count), 1, format!("a{round}-{number}"));
         timed("events over all customers", count, || send(&host, count, all));
     }
     host.checkpoint();

@@ -11,6 +11,7 @@ use engine::ids::{CustomerId, ProjectNo};
 use store::state::{Keyspace, StateError};
 
 use crate::customer_row::{self, Pool};
+use crate::known::Stands;
 use crate::limits::MAX_REDIRECTS;
 use crate::locks::{read, write};
 use crate::partition::{Found, Key};
@@ -97,7 +98,7 @@ impl Shared {
         match read(partition).find(key) {
             Found::Here(customer) => return Ok(Some(at(customer))),
             Found::Nobody => return Ok(None),
-            Found::Stored => {}
+            Found::Stored(_) => {}
         }
         // Nobody but the applier takes anybody in or away, so to a reader they may be gone by now.
         let Some(customer) = self.stored(key)? else {
@@ -162,7 +163,19 @@ impl Shared {
     ) -> Result<(CustomerId, Option<CustomerId>), StateError> {
         let mut here = from;
         for _ in 0..MAX_REDIRECTS {
-            match self.look_at((project, here), stay, |customer| customer.merged_into)? {
+            let key = (project, here);
+            let into = match read(self.partition(here)).find(key) {
+                Found::Here(customer) => Some(customer.merged_into),
+                Found::Stored(Stands::Signpost) => None,
+                // Whoever is no signpost need not be read to be told that.
+                Found::Stored(_) => Some(None),
+                Found::Nobody => return Ok((here, None)),
+            };
+            let into = match into {
+                Some(into) => Some(into),
+                None => self.look_at(key, stay, |customer| customer.merged_into)?,
+            };
+            match into {
                 Some(Some(next)) => here = next,
                 Some(None) => return Ok((here, Some(here))),
                 None => return Ok((here, None)),

@@ -41,9 +41,17 @@ struct Ids {
 }
 
 impl Known {
-    pub(crate) fn has(&self, (project, id): Key) -> bool {
-        let ids = self.projects.get(&project);
-        ids.is_some_and(|ids| ids.customers.contains(&id) || ids.signposts.contains(&id))
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.stands(key) != Stands::Nobody
+    }
+
+    /// What an id stands for.
+    pub(crate) fn stands(&self, (project, id): Key) -> Stands {
+        match self.projects.get(&project) {
+            Some(ids) if ids.customers.contains(&id) => Stands::Customer,
+            Some(ids) if ids.signposts.contains(&id) => Stands::Signpost,
+            Some(_) | None => Stands::Nobody,
+        }
     }
 
     /// From the state store.

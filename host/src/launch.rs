@@ -25,7 +25,7 @@ use crate::locks::{read, write};
 use crate::published::Published;
 use crate::query::audience::{ask, matches};
 use crate::record::{Entry, Sweep, SweepCause, Swept, Unreadable};
-use crate::walk::Walk;
+use crate::walk::{self, Walk};
 
 impl Applier {
     /// Write down the customers whom a change concerns, if it concerns any.
@@ -118,6 +118,8 @@ impl Applier {
         let turn: Vec<CustomerId> =
             members.iter().skip(within).take(SWEEP_PER_TURN).copied().collect();
         let Some(project) = self.shared.project(sweep.project) else { return Ok(()) };
+        let warmed = walk::warm(&self.shared, sweep.project, &turn);
+        warmed.map_err(|error| Failure::Fatal(error.to_string()))?;
         for member in &turn {
             // Whoever was erased meanwhile is gone; whoever was merged counts as who they are.
             let home = self.shared.follow_held(sweep.project, *member);

@@ -70,7 +70,7 @@ pub(crate) const ITEMS_PER_PAGE: usize = 1_000;
 /// Occurrences of an event whose properties are all counted; later ones are sampled.
 pub(crate) const COUNTED_OCCURRENCES: u64 = 100;
 /// One in so many is looked at after that.
-pub(crate) const SAMPLE: u64 = 16;
+pub(crate) const SAMPLE: u64 = 64;
 /// Properties of one event name in the catalogue.
 pub(crate) const CATALOGUE_PROPERTIES: usize = 200;
 /// Names of events, and keys of attributes, in the catalogue of one project.

@@ -162,7 +162,8 @@ impl Host {
         reason = "the call reads as `open(dir, Options { .. })`"
     )]
     pub fn open(dir: &Path, options: Options) -> Result<Host, OpenError> {
-        make_folder(dir).map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
+        make_folder(dir)
+            .map_err(|source| OpenError::Io { doing: "make the data folder", source })?;
         let sync = if options.sync { LogSync::Always } else { LogSync::Never };
         let log_options = LogOptions { segment_bytes: options.segment_bytes, sync };
         let (log, found) = Log::open(&dir.join("log"), log_options)?;

@@ -108,7 +108,7 @@ pub(crate) enum Found<'a> {
     /// In memory.
     Here(&'a Customer),
     /// In the state store, as they are.
-    Stored,
+    Stored(Stands),
     Nobody,
 }
 
@@ -153,8 +153,10 @@ impl Partition {
     pub(crate) fn find(&self, key: Key) -> Found<'_> {
         match self.customers.get(&key) {
             Some(held) => Found::Here(&held.customer),
-            None if self.known.has(key) => Found::Stored,
-            None => Found::Nobody,
+            None => match self.known.stands(key) {
+                Stands::Nobody => Found::Nobody,
+                stands => Found::Stored(stands),
+            },
         }
     }
 

@@ -11,7 +11,7 @@ use store::state::StateError;
 
 use crate::command::{Command, Refused, Track};
 use crate::limits::FACT_BYTES;
-use crate::note::{nominal, partition_of, receipt_partition};
+use crate::note::{nominal, receipt_partition};
 use crate::seen;
 use crate::shared::Shared;
 
@@ -58,7 +58,7 @@ impl Resolver<'_> {
             Command::Identify { names, message_id, changes, historical } => {
                 let id = self.event_id(&message_id)?;
                 let nominal = self.meant(&names)?;
-                if self.is_seen(&names, nominal, id)? {
+                if self.is_seen(nominal, id)? {
                     return Ok(Plan::Duplicate(self.home(nominal)?));
                 }
                 let home = self.home(nominal)?;
@@ -134,7 +134,7 @@ impl Resolver<'_> {
         let id = self.event_id(&message_id)?;
         let nominal = self.meant(&names)?;
         let home = self.home(nominal)?;
-        if self.is_seen(&names, nominal, id)? {
+        if self.is_seen(nominal, id)? {
             return Ok(Plan::Duplicate(home));
         }
         let mut facts = self.merge(home, &names)?;
@@ -286,9 +286,9 @@ impl Resolver<'_> {
         Ok(EventId::of(self.project.no, message_id))
     }
 
-    fn is_seen(&self, names: &Names, customer: CustomerId, id: EventId) -> Result<bool, Stop> {
-        let partition = partition_of(self.project.no, names, customer);
-        Ok(self.shared.layers.is_seen(seen::name((partition, id)))?)
+    /// Asked in the partition of the name that the client used.
+    fn is_seen(&self, nominal: CustomerId, id: EventId) -> Result<bool, Stop> {
+        Ok(self.shared.layers.is_seen(seen::name((nominal.partition(), id)))?)
     }
 }
 

@@ -15,7 +15,7 @@ use store::state::{Keyspace, Order, StateError};
 
 use crate::customer_row;
 use crate::limits::{WALKED_AT_ONCE, WALKED_IDS};
-use crate::locks::read;
+use crate::locks::{read, write};
 use crate::partition::Found;
 use crate::rows;
 use crate::shared::Shared;
@@ -98,7 +98,7 @@ impl Walk {
             if chunk.is_empty() {
                 return Ok(());
             }
-            let mut stored = self.stored(shared, &chunk)?.into_iter().peekable();
+            let mut stored = stored(shared, self.project, &chunk)?.into_iter().peekable();
             for id in chunk {
                 let seen = match stored.next_if(|(stored, _)| *stored == id) {
                     Some((_, customer)) => Some(visit(id, &customer)),
@@ -110,44 +110,59 @@ impl Walk {
             }
         }
     }
+}
 
-    /// Those of some ids who are not in memory, read together. Whoever is missing here and in
-    /// memory both is looked for again one by one.
-    fn stored(
-        self,
-        shared: &Shared,
-        ids: &[CustomerId],
-    ) -> Result<Vec<(CustomerId, Customer)>, StateError> {
-        let is_stored = |id: &&CustomerId| {
-            let key = (self.project, **id);
-            matches!(read(shared.partition(key.1)).find(key), Found::Stored)
-        };
-        // Who is asked for is settled before the store is: whoever leaves memory later may stand
-        // there in a newer row.
-        let wanted: Vec<CustomerId> = ids.iter().filter(is_stored).copied().collect();
-        let mut found = Vec::new();
-        if wanted.len() < ids.len() / 8 {
-            return Ok(found);
-        }
-        let mut wanted = wanted.into_iter().peekable();
-        let Some(first) = wanted.peek() else { return Ok(found) };
-        let from = rows::customer_key((self.project, *first));
-        let to = rows::customer_key((self.project, CustomerId(u128::MAX)));
-        // The last of all ids would be a hash of all ones, which nobody has.
-        for row in shared.layers.state.range(Keyspace::Customers, &from..&to, Order::Forward) {
-            let (key, bytes) = row?;
-            let Some((_, id)) = rows::read_customer_key(&key) else { continue };
-            // Whoever has no row any more was forgotten meanwhile.
-            while wanted.next_if(|wanted| *wanted < id).is_some() {}
-            match wanted.peek() {
-                None => break,
-                Some(next) if *next == id => {
-                    found.push((id, customer_row::read(&bytes, &shared.memory.pool)?));
-                    wanted.next();
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(found)
+/// Bring those of some ids who are not in memory there, read together, for the applier; the ids are
+/// in their order. Others may still be missing.
+pub(crate) fn warm(
+    shared: &Shared,
+    project: ProjectNo,
+    ids: &[CustomerId],
+) -> Result<(), StateError> {
+    for (id, customer) in stored(shared, project, ids)? {
+        write(shared.partition(id)).load((project, id), customer);
     }
+    Ok(())
+}
+
+/// Those of some ids who are not in memory, read together. Whoever is missing here and in
+/// memory both is looked for again one by one.
+fn stored(
+    shared: &Shared,
+    project: ProjectNo,
+    ids: &[CustomerId],
+) -> Result<Vec<(CustomerId, Customer)>, StateError> {
+    let is_stored = |id: &&CustomerId| {
+        let key = (project, **id);
+        matches!(read(shared.partition(key.1)).find(key), Found::Stored(_))
+    };
+    // Who is asked for is settled before the store is: whoever leaves memory later may stand
+    // there in a newer row.
+    let wanted: Vec<CustomerId> = ids.iter().filter(is_stored).copied().collect();
+    let (mut found, mut passed) = (Vec::new(), 0);
+    if wanted.len() < ids.len() / 8 {
+        return Ok(found);
+    }
+    let mut wanted = wanted.into_iter().peekable();
+    let Some(first) = wanted.peek() else { return Ok(found) };
+    let from = rows::customer_key((project, *first));
+    let to = rows::customer_key((project, CustomerId(u128::MAX)));
+    // The last of all ids would be a hash of all ones, which nobody has.
+    for row in shared.layers.state.range(Keyspace::Customers, &from..&to, Order::Forward) {
+        let (key, bytes) = row?;
+        let Some((_, id)) = rows::read_customer_key(&key) else { continue };
+        // Whoever has no row any more was forgotten meanwhile.
+        while wanted.next_if(|wanted| *wanted < id).is_some() {}
+        match wanted.peek() {
+            None => break,
+            Some(next) if *next == id => {
+                found.push((id, customer_row::read(&bytes, &shared.memory.pool)?));
+                wanted.next();
+            }
+            // They lie too far apart to be read together.
+            Some(_) if passed > ids.len() => break,
+            Some(_) => passed += 1,
+        }
+    }
+    Ok(found)
 }

@@ -276,11 +276,11 @@ impl World {
             }
             2 => {
                 let into = *self.customers.keys().next_back().unwrap();
-                let Some(mut guest) = self.customers.remove(&id) else { return };
+                let Some(guest) = self.customers.remove(&id) else { return };
                 if let Some(user) = self.customers.get_mut(&into) {
-                    for (key, series) in std::mem::take(&mut guest.series) {
-                        for occurrence in series.occurrences {
-                            user.series.entry(key).or_default().insert(occurrence);
+                    for (key, series) in &guest.series {
+                        for occurrence in &series.occurrences {
+                            user.series.entry(*key).or_default().insert(*occurrence);
                         }
                     }
                     mirror.set(into, user);
@@ -304,8 +304,10 @@ impl World {
                     write(&mut customer, dice.one(meant.keys()), value);
                 }
                 2 => {
-                    customer.attributes.pop_first();
-                    customer.series.pop_last();
+                    let first = customer.attributes.keys().next().cloned();
+                    first.map(|key| customer.attributes.remove(&key));
+                    let last = customer.series.keys().next_back().copied();
+                    last.map(|key| customer.series.remove(&key));
                 }
                 _ => {
                     let name = dice.one(&NAMES);

@@ -26,6 +26,16 @@ pub struct Client {
     connection: Option<BufReader<TcpStream>>,
 }
 
+/// Nobody listened, so nothing was sent: the cause of an error, by `error.is::<NotConnected>()`.
+#[derive(Clone, Copy, Debug)]
+pub struct NotConnected;
+
+impl std::fmt::Display for NotConnected {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("no connection")
+    }
+}
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub struct Response {
@@ -209,7 +219,7 @@ fn expect(path: &str, response: &Response) -> anyhow::Result<Json> {
 }
 
 fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).context(NotConnected)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

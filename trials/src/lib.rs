@@ -4,6 +4,7 @@
 //! receiver of webhooks that counts.
 
 pub mod client;
+pub mod clock;
 pub mod dice;
 pub mod faults;
 pub mod kills;
@@ -11,3 +12,4 @@ pub mod overload;
 pub mod poison;
 pub mod receiver;
 pub mod server;
+pub mod zones;

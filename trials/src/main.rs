@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use trials::kills::{self, End};
-use trials::{overload, poison};
+use trials::{clock, overload, poison, zones};
 
 const USAGE: &str = "\
 trials kills [--rounds 100] [--seed 1]   kill -9 under load, again and again
@@ -14,8 +14,11 @@ trials stops [--rounds 50] [--seed 1]    SIGTERM under load, again and again
 trials overload [--seconds 60] [--factor 10]
                                          more than the server can take, in bounded memory
 trials poison                            hostile input at every entry
+trials clock [--jumps 20]                the wall's clock is set while things are in flight
 trials faults [--against log|state|server] [--points 60|all] [--seed 1]
                                          kills, power cuts, failing and full disks, damage
+trials zones [--every 1] [--from 2020] [--to 2037]
+                                         civil time against Python's zoneinfo
 All but faults take --scratch FOLDER, by default one in the folder for temporary files.
 TIDINGS_BINARY names the program; by default it is the one built beside this.";
 
@@ -49,6 +52,8 @@ fn run(words: &[String]) -> anyhow::Result<bool> {
             overload(seconds, factor, &scratch)
         }
         "poison" => poison(&scratch),
+        "clock" => set_clock(options.number("jumps", 20)?, &scratch),
+        "zones" => civil_time(&options),
         other => bail!("there is no trial {other:?}\n{USAGE}"),
     };
     // What a trial left behind is what its fault can be read from.
@@ -73,11 +78,27 @@ fn overload(seconds: u64, factor: u64, scratch: &Path) -> anyhow::Result<bool> {
     Ok(wrong.is_empty())
 }
 
+fn set_clock(jumps: u64, scratch: &Path) -> anyhow::Result<bool> {
+    let jumps: Vec<i64> = clock::ALL_JUMPS.iter().copied().take(usize::try_from(jumps)?).collect();
+    let found = clock::run(&jumps, scratch)?;
+    found.words.iter().for_each(|words| println!("{words}"));
+    println!("= {}", found.figures());
+    Ok(found.faults() == 0)
+}
+
 fn poison(scratch: &Path) -> anyhow::Result<bool> {
     let found = poison::run(scratch)?;
     found.words.iter().for_each(|words| println!("{words}"));
     println!("= {}", found.figures());
     Ok(found.faults == 0)
+}
+
+fn civil_time(options: &Options) -> anyhow::Result<bool> {
+    let (from, to) = (options.number("from", 2020)?, options.number("to", 2037)?);
+    let found = zones::run(from, to, options.number("every", 1)?)?;
+    found.shown.iter().for_each(|words| println!("{words}"));
+    println!("= {}", found.figures());
+    Ok(found.differences == 0)
 }
 
 /// `--name value`, as often as wished.

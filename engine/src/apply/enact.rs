@@ -174,22 +174,29 @@ pub(super) fn take_back(customer: &mut Customer, id: DeliveryId) {
         return;
     }
     let (outreach, decided_at) = (delivery.outreach, delivery.decided_at);
-    let others = customer.deliveries.values().filter(|other| {
-        other.id != id
-            && (other.outreach, other.decided_at) == (outreach, decided_at)
-            && !other.state.ended_unseen()
-    });
-    let (others, key) = (others.count(), once_key(&delivery.key));
-    let tally = customer.tallies.entry(outreach).or_default();
-    let in_force = tally.granted.iter().filter(|at| **at == decided_at).count();
-    if in_force > others {
+    let key = once_key(&delivery.key);
+    if !gave_back(customer, delivery) {
         return;
     }
+    let tally = customer.tallies.entry(outreach).or_default();
     tally.granted.push(decided_at);
     if let Some(key) = key {
         tally.keys.insert(key, decided_at);
     }
     sort_times(tally);
+}
+
+/// Whether the claim of a delivery that ended unseen is free; what was handed over kept it.
+pub(super) fn gave_back(customer: &Customer, delivery: &Delivery) -> bool {
+    let (outreach, decided_at) = (delivery.outreach, delivery.decided_at);
+    let others = customer.deliveries.values().filter(|other| {
+        other.id != delivery.id
+            && (other.outreach, other.decided_at) == (outreach, decided_at)
+            && !other.state.ended_unseen()
+    });
+    let granted = customer.tallies.get(&outreach).map_or(&[][..], |tally| &tally.granted);
+    let in_force = granted.iter().filter(|at| **at == decided_at).count();
+    in_force <= others.count()
 }
 
 /// The key that a delivery released is still held by the claim of another one.

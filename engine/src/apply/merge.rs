@@ -120,10 +120,21 @@ fn claimed_twice(
 pub(super) fn is_claimed_again(place: Place<'_>, customer: &Customer, id: DeliveryId) -> bool {
     customer.deliveries.get(&id).is_some_and(|given_back| {
         given_back.state.ended_unseen()
-            && customer.deliveries.values().any(|other| {
-                other.id != id && is_same_claim(other, given_back) && is_single(place, other)
-            })
+            && (are_all_claimed(place, customer, given_back)
+                || customer.deliveries.values().any(|other| {
+                    other.id != id && is_same_claim(other, given_back) && is_single(place, other)
+                }))
     })
+}
+
+/// Whether there may be so many, and so many others there are.
+fn are_all_claimed(place: Place<'_>, customer: &Customer, given_back: &Delivery) -> bool {
+    let outreach = place.project.published(given_back.outreach, given_back.version);
+    let Some(Frequency::AtMost(times)) = outreach.map(|outreach| &outreach.frequency) else {
+        return false;
+    };
+    let others = customer.tallies.get(&given_back.outreach).map_or(0, |tally| in_force(tally).len());
+    enact::gave_back(customer, given_back) && others as u64 >= u64::from(*times)
 }
 
 fn is_same_claim(one: &Delivery, other: &Delivery) -> bool {

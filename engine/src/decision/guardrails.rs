@@ -148,7 +148,7 @@ fn hold(
 
 /// When the quiet hours around `at` end; `None` when it is not quiet. They are stretches between
 /// two instants, so that an hour which the clocks show twice does not begin them again.
-fn end_of_quiet(hours: QuietHours, at: Timestamp, zone: &Zone) -> Option<Timestamp> {
+pub fn end_of_quiet(hours: QuietHours, at: Timestamp, zone: &Zone) -> Option<Timestamp> {
     let nights = i64::from(hours.from > hours.to);
     let stretches = [-1, 0].map(|day| {
         (zone.at_minute(at, day, hours.from), zone.at_minute(at, day + nights, hours.to))
@@ -158,7 +158,7 @@ fn end_of_quiet(hours: QuietHours, at: Timestamp, zone: &Zone) -> Option<Timesta
 }
 
 /// `at` itself when a window is open, else the first moment of the next one.
-fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Option<Timestamp> {
+pub fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Option<Timestamp> {
     let (_, weekday) = zone.minute_and_weekday(at);
     let is_on = |window: &SendWindow, day: u8| {
         window.days.get(usize::from(day % 7)).copied().unwrap_or(false)

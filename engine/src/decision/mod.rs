@@ -17,6 +17,7 @@ mod reason;
 
 pub(crate) use frequency::in_force;
 pub(crate) use guardrails::at_this_hour;
+pub use guardrails::{end_of_quiet, next_window};
 pub use reach::{
     address as reach_address, on_channel as channel_refusal, refusal as reach_refusal,
 };

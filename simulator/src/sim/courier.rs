@@ -113,7 +113,11 @@ impl World {
                 return self.crash().map(|()| false);
             }
         }
-        let mut answer = self.receivers.answer(&mut self.dice, delivery.outreach_type, now.0);
+        let channel = delivery.outreach_type;
+        let mut contacts = self.books.contacts.iter();
+        let taken = channel.is_idempotent()
+            && contacts.any(|one| one.delivery == delivery.id && one.answer.got_it());
+        let mut answer = self.receivers.answer(&mut self.dice, (channel, taken), now.0);
         let dies = self.dies();
         if dies && answer == Answer::Accepts {
             answer = Answer::TookItAndDied;
@@ -211,6 +215,9 @@ impl World {
         let line = self.books.lines.get(&outreach);
         let status = line.map_or(engine::project::Status::Draft, |line| line.standing.status);
         let claim = self.claim(&outreach, delivery);
+        let who = home.text().to_owned();
+        let id = delivery.id;
+        self.tell(&format!("{id} of {outreach} to {who}: {answer:?}"));
         self.books.contacts.push(Contact {
             delivery: delivery.id,
             outreach,
@@ -220,8 +227,7 @@ impl World {
             turn,
             answer,
             status,
-            forbidden: channel.disturbs()
-                && self.books.forbidden(&home).contains(channel.name()),
+            forbidden: channel.disturbs() && self.books.forbidden(&home).contains(channel.name()),
             suppressed: self.books.suppressed.contains(&(home.clone(), address.clone())),
             address,
             zone: text("timezone"),

@@ -263,12 +263,8 @@ impl World {
                 }
                 let later = self.dice.one(&[0, MINUTE, HOUR, 30 * HOUR, 5 * DAY]);
                 let id = format!("{kind:?} {}", contact.turn);
-                let letter = Letter {
-                    at: contact.at + later,
-                    delivery: contact.delivery,
-                    kind,
-                    id,
-                };
+                let letter =
+                    Letter { at: contact.at + later, delivery: contact.delivery, kind, id };
                 if self.dice.chance(20) {
                     self.post.push(Letter { at: letter.at + HOUR, ..letter.clone() });
                 }

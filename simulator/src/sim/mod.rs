@@ -170,7 +170,8 @@ impl World {
             trace: blake3::Hasher::new(),
             tells,
         };
-        let world_of = format!("{:?}, {deadly} deaths in a thousand, {memory} bytes", world.receivers);
+        let world_of =
+            format!("{:?}, {deadly} deaths in a thousand, {memory} bytes", world.receivers);
         world.tell(&world_of);
         Ok(world)
     }

@@ -41,7 +41,20 @@ impl Receivers {
         self.down.insert(dice.one(&channels), now + length);
     }
 
-    pub(super) fn answer(&mut self, dice: &mut Dice, channel: OutreachType, now: Ms) -> Answer {
+    /// What a receiver says. One that drops repetitions does not refuse what it has taken.
+    pub(super) fn answer(
+        &mut self,
+        dice: &mut Dice,
+        (channel, taken): (OutreachType, bool),
+        now: Ms,
+    ) -> Answer {
+        match self.roll(dice, channel, now) {
+            Answer::Rejects | Answer::AddressGone if taken => Answer::Accepts,
+            answer => answer,
+        }
+    }
+
+    fn roll(&mut self, dice: &mut Dice, channel: OutreachType, now: Ms) -> Answer {
         if self.healthy {
             return Answer::Accepts;
         }

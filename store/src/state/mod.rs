@@ -163,7 +163,8 @@ impl State {
         let mut newest = None;
         for keyspace in Keyspace::ALL {
             // A row that cannot be read is damage too, and a state without one is where it began.
-            let mark = self.get(keyspace, MARK).map_err(|error| unusable(dir, &error.to_string()))?;
+            let mark =
+                self.get(keyspace, MARK).map_err(|error| unusable(dir, &error.to_string()))?;
             let mark = mark.map_or(0, |mark| {
                 let mut number = [0; 8];
                 let bytes = mark.len().min(8);
@@ -172,7 +173,10 @@ impl State {
             });
             if newest.is_some_and(|newest| newest != mark) {
                 let name = keyspace.name();
-                return Err(unusable(dir, &format!("keyspace {name} is of another moment than the others")));
+                return Err(unusable(
+                    dir,
+                    &format!("keyspace {name} is of another moment than the others"),
+                ));
             }
             newest = Some(mark);
         }
@@ -324,11 +328,7 @@ enum MakeKeyspaces {
 }
 
 /// `dir` is for the error's words.
-fn open_database(
-    dir: &Path,
-    database: &Path,
-    make: MakeKeyspaces,
-) -> Result<State, StateError> {
+fn open_database(dir: &Path, database: &Path, make: MakeKeyspaces) -> Result<State, StateError> {
     // A store that is damaged in a way that its authors did not foresee panics; for us that is one more way of being
     // unusable, not a reason to die.
     let opened = catch_unwind(AssertUnwindSafe(|| -> fjall::Result<Option<State>> {
@@ -374,5 +374,47 @@ fn is_damage(error: &io::Error) -> bool {
         ErrorKind::AlreadyExists | ErrorKind::IsADirectory | ErrorKind::NotADirectory => true,
         // EIO has no kind of its own; the medium is bad there, and other blocks may be good.
         _ => error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left when one keyspace has its newest rows in a table and the others have lost theirs with a journal.
+    #[test]
+    fn keyspaces_of_different_moments_make_the_state_unusable() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let state = State::open(&dir).unwrap();
+        for number in 0..3_u8 {
+            let mut batch = state.batch();
+            batch.put(Keyspace::Customers, &[number], b"row");
+            batch.commit().unwrap();
+        }
+        drop(state);
+        let state = State::open(&dir).unwrap();
+        assert_eq!(*state.newest.lock().unwrap(), 3);
+        let timeline = &state.keyspaces[Keyspace::Timeline as usize];
+        timeline.insert(MARK, 4_u64.to_be_bytes()).unwrap();
+        drop(state);
+        let error = State::open(&dir).map(|_| ()).unwrap_err();
+        assert!(matches!(error, StateError::Unusable { .. }), "{error}");
+        assert!(error.to_string().contains("timeline is of another moment"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_keyspace_makes_the_state_unusable() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let state = State::open(&dir).unwrap();
+        let mut batch = state.batch();
+        batch.put(Keyspace::Seen, b"key", b"row");
+        batch.commit().unwrap();
+        let seen = state.keyspace(Keyspace::Seen).clone();
+        state.database.delete_keyspace(seen).unwrap();
+        drop(state);
+        let error = State::open(&dir).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("a keyspace is missing"), "{error}");
     }
 }

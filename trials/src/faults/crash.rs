@@ -25,7 +25,8 @@ const WAYS: u64 = 4;
 pub(super) fn kill(workshop: &Workshop, options: &Options) -> anyhow::Result<Row> {
     let mut row = Row::new("log: kill -9");
     let commits = options.commits(120);
-    let trial = |subject, points, row: &mut Row| kill_at(workshop, options, subject, commits, points, row);
+    let trial =
+        |subject, points, row: &mut Row| kill_at(workshop, options, subject, commits, points, row);
     trial(Subject::Log, options.points, &mut row)?;
     let mut control = Row::new("");
     trial(Subject::Naive(Flaw::Buffered), Some(20), &mut control)?;
@@ -115,7 +116,8 @@ fn first_start_of(
     let run = Run::record(workshop, subject, 60, Fault::NONE)?;
     let first = trace::operations(&run.steps).min(FIRST_OPERATIONS);
     let mut points: Vec<u64> = (1..=first.min(ITS_MAKING)).collect();
-    let later = choose(first.saturating_sub(ITS_MAKING), options.points, &mut Dice::new(options.seed));
+    let later =
+        choose(first.saturating_sub(ITS_MAKING), options.points, &mut Dice::new(options.seed));
     points.extend(later.iter().map(|at| at + ITS_MAKING));
     for at in points {
         let room = workshop.room("room")?;

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 
-use crate::dice::Dice;
 use super::trace::{Event, Name, Node, Step};
+use crate::dice::Dice;
 
 const PAGE: u64 = 4096;
 const SECTOR: usize = 512;

@@ -4,8 +4,9 @@
 //! the power goes. Or it is started again, goes on, and the power goes then: the bytes of the failed sync look clean to
 //! the kernel by that time, and only who writes them once more gets them to the disk.
 
-use super::choose;
+use super::Options;
 use super::child::DISK_FAILED;
+use super::choose;
 use super::crash::leave;
 use super::disk::{Disk, Keep};
 use super::naive::Flaw;
@@ -13,7 +14,6 @@ use super::subject::{Sizes, Subject, Verdict};
 use super::table::Row;
 use super::trace::{self, Event, Step};
 use super::workshop::{Ended, Fault, On, What, Workshop, data, said};
-use super::Options;
 use crate::dice::Dice;
 
 const COMMITS: u64 = 100;
@@ -23,7 +23,8 @@ pub(super) fn sync(workshop: &Workshop, options: &Options, times: u64) -> anyhow
     let often = if times == 0 { "for ever" } else { "once" };
     let mut row = Row::new(format!("log: EIO at sync, {often}, then power cut"));
     let trial = |subject, points, row: &mut Row| {
-        Failing { workshop, options, subject, on: On::Sync, what: What::Eio, times }.run(points, row)
+        Failing { workshop, options, subject, on: On::Sync, what: What::Eio, times }
+            .run(points, row)
     };
     trial(Subject::Log, options.points, &mut row)?;
     if times == 1 {
@@ -140,5 +141,8 @@ pub(super) fn says_after_failure(steps: &[Step]) -> bool {
     let is_failed = |step: &Step| {
         step.failed && matches!(step.event, Event::Sync { .. } | Event::SyncFolder { .. })
     };
-    steps.iter().skip_while(|step| !is_failed(step)).any(|step| said(step, "acknowledged").is_some())
+    steps
+        .iter()
+        .skip_while(|step| !is_failed(step))
+        .any(|step| said(step, "acknowledged").is_some())
 }

@@ -36,7 +36,8 @@ impl SmallDisk {
     /// None with the reason when the system does not let us.
     fn mount(at: PathBuf, size: &str) -> anyhow::Result<Result<SmallDisk, String>> {
         let size = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
         Ok(match mount {
             Ok(done) if done.status.success() => Ok(SmallDisk(at)),
             Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
@@ -169,7 +170,11 @@ pub(super) fn server(workshop: &Workshop) -> anyhow::Result<Row> {
         batch += 1;
     };
     if refused.status != 507 || refused.header("retry-after").is_none() {
-        row.note_broken(format!("it answers {} on a full disk: {}", refused.status, refused.text()));
+        row.note_broken(format!(
+            "it answers {} on a full disk: {}",
+            refused.status,
+            refused.text()
+        ));
     }
     let reading = client.get("/api/v1/customers/user-0")?.status;
     if reading != 200 {

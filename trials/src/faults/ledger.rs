@@ -35,7 +35,7 @@ pub(super) fn apply(state: &State, number: u64, torn: bool) -> Result<(), StateE
     }
     batch.put(Keyspace::Decisions, &value, &value);
     batch.put(Keyspace::Deliveries, &(number % 5).to_be_bytes(), &row(number, 2000));
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         batch.put(Keyspace::Config, &(number % 3).to_be_bytes(), &row(number, LARGE));
     }
     batch.commit()
@@ -59,7 +59,7 @@ fn expected(batches: u64) -> BTreeMap<Place, Vec<u8>> {
         if number + KEPT > batches {
             put(Keyspace::Timeline, number, number, 0);
         }
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             put(Keyspace::Config, number % 3, number, LARGE);
         }
     }
@@ -74,7 +74,9 @@ fn expected(batches: u64) -> BTreeMap<Place, Vec<u8>> {
 fn row(number: u64, length: usize) -> Vec<u8> {
     let mut row = number.to_be_bytes().to_vec();
     row.truncate(length);
-    row.extend((8..length).map(|at| (number.wrapping_mul(0x9e37_79b9) >> (at % 23)) as u8 ^ at as u8));
+    row.extend(
+        (8..length).map(|at| (number.wrapping_mul(0x9e37_79b9) >> (at % 23)) as u8 ^ at as u8),
+    );
     row
 }
 
@@ -153,5 +155,7 @@ fn compare(state: &State, batches: u64) -> Result<Option<String>, StateError> {
         }
     }
     let missing = expected.into_keys().next();
-    Ok(missing.map(|(keyspace, key)| format!("row {key:?} of {} is missing", Keyspace::ALL[keyspace].name())))
+    Ok(missing.map(|(keyspace, key)| {
+        format!("row {key:?} of {} is missing", Keyspace::ALL[keyspace].name())
+    }))
 }

@@ -120,13 +120,17 @@ pub fn run(program: &Path, options: &Options) -> anyhow::Result<Vec<Row>> {
         }
     }
     if options.is_against(Against::Server) {
-        rows.push(server::kill(&workshop, options)?);
-        rows.push(server::first_start(&workshop, options)?);
-        rows.push(server::cut(&workshop, options)?);
-        rows.push(server::sync(&workshop, options, 1)?);
-        rows.push(server::sync(&workshop, options, 0)?);
-        rows.push(server::write(&workshop, options)?);
-        rows.push(full::server(&workshop)?);
+        let whole = server::record(&workshop)?;
+        rows.push(server::kill(&workshop, options, &whole)?);
+        rows.push(server::first_start(&workshop, options, &whole)?);
+        rows.push(server::cut(&workshop, options, &whole)?);
+        rows.push(server::sync(&workshop, options, &whole, 1)?);
+        rows.push(server::sync(&workshop, options, &whole, 0)?);
+        rows.push(server::write(&workshop, options, &whole)?);
+        // Filling a segment takes a while; a small run leaves it to the larger ones.
+        if options.points.is_none_or(|points| points >= 20) {
+            rows.push(full::server(&workshop)?);
+        }
         for damage in Damage::ALL {
             rows.push(server::harm_it(&workshop, options, damage)?);
         }

@@ -121,18 +121,22 @@ impl Naive {
         if let Err(error) = self.write() {
             return Err(self.not_written(&error));
         }
-        if self.flaw != Flaw::NoSync
-            && let Err(error) = self.file.sync_data()
-        {
-            if self.flaw != Flaw::SyncsAgain || self.file.sync_data().is_err() {
-                self.stopped = self.flaw != Flaw::SyncsAgain;
-                return Err(Refusal::Stopped(error.to_string()));
-            }
+        if let Err(error) = self.sync() {
+            self.stopped = self.flaw != Flaw::SyncsAgain;
+            return Err(Refusal::Stopped(error.to_string()));
         }
         self.end += self.staged.len() as u64;
         self.chain = self.staged_chain;
         self.staged.clear();
         Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.flaw {
+            Flaw::NoSync => Ok(()),
+            Flaw::SyncsAgain => self.file.sync_data().or_else(|_| self.file.sync_data()),
+            _ => self.file.sync_data(),
+        }
     }
 
     fn write(&mut self) -> io::Result<()> {

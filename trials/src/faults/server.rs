@@ -30,13 +30,14 @@ const BATCHES: u64 = 40;
 /// Requests before the first batch: is it ready, an outreach, going live with it.
 const REQUESTS_BEFORE: usize = 3;
 pub(super) const NUMBER: &str = "trial_number";
+const FIRST_OPERATIONS: u64 = 200;
 /// A server costs a hundred times what a log costs; a night has no time for more of them.
 const MOST_RUNS: u64 = 60;
 const MOST_CUTS: u64 = 300;
 const MOST_DAMAGES: u64 = 40;
 
 /// What became of a server and of what was posted to it.
-struct Session {
+pub(super) struct Session {
     steps: Vec<Step>,
     sent: u64,
     acknowledged: u64,
@@ -47,9 +48,8 @@ struct Session {
 }
 
 /// Kill -9 at every operation from the first start on.
-pub(super) fn kill(workshop: &Workshop, options: &Options) -> anyhow::Result<Row> {
+pub(super) fn kill(workshop: &Workshop, options: &Options, whole: &Session) -> anyhow::Result<Row> {
     let mut row = Row::new("server: kill -9");
-    let whole = record(workshop, BATCHES)?;
     let mut dice = Dice::new(options.seed ^ 10);
     for at in choose(trace::operations(&whole.steps), runs(options), &mut dice) {
         let what = if at % 2 == 0 { What::Kill } else { What::Tear };
@@ -60,29 +60,31 @@ pub(super) fn kill(workshop: &Workshop, options: &Options) -> anyhow::Result<Row
 }
 
 /// A first start, killed at each of its operations.
-pub(super) fn first_start(workshop: &Workshop, options: &Options) -> anyhow::Result<Row> {
+pub(super) fn first_start(
+    workshop: &Workshop,
+    options: &Options,
+    whole: &Session,
+) -> anyhow::Result<Row> {
     let mut row = Row::new("server: first start");
-    let whole = record(workshop, 0)?;
     let mut dice = Dice::new(options.seed ^ 11);
-    let operations = trace::operations(&whole.steps).min(200);
+    let operations = trace::operations(until_ready(&whole.steps)).min(FIRST_OPERATIONS);
     for at in choose(operations, runs(options), &mut dice) {
         kill_at(workshop, Fault::once(What::Kill, On::Any, at), 0, &mut row)?;
     }
     let before = workshop.room("before")?;
     let points = choose(operations, options.points, &mut dice);
-    cut_at(workshop, &whole, &before, &points, &mut dice, &mut row)?;
+    cut_at(workshop, whole, &before, &points, &mut dice, &mut row)?;
     Ok(row)
 }
 
 /// The power goes at every operation.
-pub(super) fn cut(workshop: &Workshop, options: &Options) -> anyhow::Result<Row> {
+pub(super) fn cut(workshop: &Workshop, options: &Options, whole: &Session) -> anyhow::Result<Row> {
     let mut row = Row::new("server: power cut");
-    let whole = record(workshop, BATCHES)?;
     let before = workshop.room("before")?;
     let mut dice = Dice::new(options.seed ^ 12);
     let points = Some(options.points.unwrap_or(MOST_CUTS));
     let points = choose(trace::operations(&whole.steps), points, &mut dice);
-    cut_at(workshop, &whole, &before, &points, &mut dice, &mut row)?;
+    cut_at(workshop, whole, &before, &points, &mut dice, &mut row)?;
 
     // The same server on a disk that says "synced" and does not do it.
     let mut control = Row::new("");
@@ -98,10 +100,14 @@ pub(super) fn cut(workshop: &Workshop, options: &Options) -> anyhow::Result<Row>
 }
 
 /// An error at every sync, once or for ever; then the power goes.
-pub(super) fn sync(workshop: &Workshop, options: &Options, times: u64) -> anyhow::Result<Row> {
+pub(super) fn sync(
+    workshop: &Workshop,
+    options: &Options,
+    whole: &Session,
+    times: u64,
+) -> anyhow::Result<Row> {
     let often = if times == 0 { "for ever" } else { "once" };
     let mut row = Row::new(format!("server: EIO at sync, {often}, then power cut"));
-    let whole = record(workshop, BATCHES)?;
     let mut dice = Dice::new(options.seed ^ 13);
     for at in choose(trace::syncs(&whole.steps), runs(options), &mut dice) {
         let fault = Fault { what: What::Eio, on: On::Sync, at, times };
@@ -111,9 +117,12 @@ pub(super) fn sync(workshop: &Workshop, options: &Options, times: u64) -> anyhow
 }
 
 /// An error at every write, after half of it; then the power goes.
-pub(super) fn write(workshop: &Workshop, options: &Options) -> anyhow::Result<Row> {
+pub(super) fn write(
+    workshop: &Workshop,
+    options: &Options,
+    whole: &Session,
+) -> anyhow::Result<Row> {
     let mut row = Row::new("server: EIO at write, then power cut");
-    let whole = record(workshop, BATCHES)?;
     let mut dice = Dice::new(options.seed ^ 14);
     for at in choose(trace::writes(&whole.steps), runs(options), &mut dice) {
         let fault = Fault { what: What::ShortEio, on: On::Write, at, times: 2 };
@@ -143,12 +152,19 @@ pub(super) fn harm_it(
     Ok(row)
 }
 
+/// The first start: everything before the first answer.
+fn until_ready(steps: &[Step]) -> &[Step] {
+    let first = steps.iter().position(is_answer).unwrap_or(steps.len());
+    &steps[..first]
+}
+
 fn runs(options: &Options) -> Option<u64> {
     Some(options.points.unwrap_or(MOST_RUNS))
 }
 
-fn record(workshop: &Workshop, batches: u64) -> anyhow::Result<Session> {
-    let session = post(workshop, &workshop.room("room")?, Fault::NONE, batches)?;
+/// One run to which nothing happens: its operations are the points of all trials.
+pub(super) fn record(workshop: &Workshop) -> anyhow::Result<Session> {
+    let session = post(workshop, &workshop.room("room")?, Fault::NONE, BATCHES)?;
     anyhow::ensure!(
         session.code == Some(0) && session.acknowledged == session.sent,
         "the server failed by itself: {:?}, {} of {}",
@@ -227,12 +243,7 @@ fn check_end(point: &str, fault: Fault, session: &Session, row: &mut Row) {
 
 /// Starts a server in `room` with this fault ahead of it, posts batches for as long as they are accepted, and waits
 /// for its end.
-fn post(
-    workshop: &Workshop,
-    room: &Path,
-    fault: Fault,
-    batches: u64,
-) -> anyhow::Result<Session> {
+fn post(workshop: &Workshop, room: &Path, fault: Fault, batches: u64) -> anyhow::Result<Session> {
     let trace = workshop.trace();
     let mut plan = Plan::new(data(room))?;
     plan.env = fault.environment(&workshop.shim, room, &trace);
@@ -287,12 +298,16 @@ fn numbered(number: u64) -> Json {
 
 /// Events that had been answered 200 by the end of these steps.
 fn acknowledged(steps: &[Step]) -> u64 {
-    let answers = steps.iter().filter_map(|step| match &step.event {
-        Event::Said { to, text } if *to > 2 && text.starts_with(b"HTTP/1.1 ") => Some(text),
-        _ => None,
-    });
-    let batches = answers.skip(REQUESTS_BEFORE).filter(|text| text[9..].starts_with(b"200"));
-    batches.count() as u64 * EVENTS_PER_BATCH
+    let answers = steps.iter().filter(|step| is_answer(step));
+    let good = |step: &&Step| match &step.event {
+        Event::Said { text, .. } => text.get(9..12) == Some(b"200"),
+        _ => false,
+    };
+    answers.skip(REQUESTS_BEFORE).filter(good).count() as u64 * EVENTS_PER_BATCH
+}
+
+fn is_answer(step: &Step) -> bool {
+    matches!(&step.event, Event::Said { to, text } if *to > 2 && text.starts_with(b"HTTP/1.1 "))
 }
 
 /// A clean start on what is in `room`, and what it has.
@@ -310,7 +325,9 @@ pub(super) fn verify(room: &Path, acknowledged: u64, sent: u64) -> anyhow::Resul
     if code != Some(0) {
         return Ok(Verdict::Refused(format!("it does not end in order: {code:?}")));
     }
-    if let Some((number, times)) = found.iter().find(|(number, times)| **number >= sent || **times > 1) {
+    if let Some((number, times)) =
+        found.iter().find(|(number, times)| **number >= sent || **times > 1)
+    {
         return Ok(Verdict::Silent(format!("event {number} of {sent} is there {times} times")));
     }
     let there = found.keys().filter(|number| **number < acknowledged).count() as u64;

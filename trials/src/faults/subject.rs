@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 pub(super) enum Store {
-    Log(Log),
+    Log(Box<Log>),
     Naive(Naive),
 }
 
@@ -62,7 +62,10 @@ impl Subject {
 
     pub(super) fn named(name: &str) -> Option<Subject> {
         let flaws = Flaw::ALL.map(Subject::Naive);
-        [Subject::Log, Subject::State, Subject::TornState].into_iter().chain(flaws).find(|subject| subject.name() == name)
+        [Subject::Log, Subject::State, Subject::TornState]
+            .into_iter()
+            .chain(flaws)
+            .find(|subject| subject.name() == name)
     }
 
     /// Opens it and reads all there is.
@@ -75,7 +78,7 @@ impl Subject {
                 for record in log.reader().iterate(log.reader().begin()) {
                     payloads.push(record?.payload);
                 }
-                Ok((Store::Log(log), payloads))
+                Ok((Store::Log(Box::new(log)), payloads))
             }
             Subject::Naive(flaw) => {
                 let (naive, payloads) = Naive::open(dir, flaw)?;

@@ -23,16 +23,44 @@ pub(super) enum Event {
     Root(Node),
     /// What a folder held when the process began.
     Held(Node, Vec<Name>),
-    Write { file: Node, offset: u64, bytes: Vec<u8> },
-    Truncate { file: Node, size: u64 },
-    Sync { file: Node, size: u64 },
+    Write {
+        file: Node,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        file: Node,
+        size: u64,
+    },
+    Sync {
+        file: Node,
+        size: u64,
+    },
     /// The names that the folder had at this moment.
-    SyncFolder { folder: Node, names: Vec<Name> },
-    Create { folder: Node, name: Name },
-    Rename { from: Node, to: Node, node: Node, old: String, new: String },
-    Remove { folder: Node, name: String },
+    SyncFolder {
+        folder: Node,
+        names: Vec<Name>,
+    },
+    Create {
+        folder: Node,
+        name: Name,
+    },
+    Rename {
+        from: Node,
+        to: Node,
+        node: Node,
+        old: String,
+        new: String,
+    },
+    Remove {
+        folder: Node,
+        name: String,
+    },
     /// The beginning of what went to standard output or into a socket.
-    Said { to: u64, text: Vec<u8> },
+    Said {
+        to: u64,
+        text: Vec<u8>,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
@@ -13,6 +14,9 @@ use super::subject::Subject;
 use super::trace::{self, Event, Step};
 
 const SHIM: &str = include_str!("../../shim/iofault.c");
+
+/// Tests open several in one process.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 pub(super) struct Workshop {
     /// This program, which is also the process that is killed.
@@ -106,9 +110,10 @@ impl Workshop {
         // Memory instead of a disk: what a power cut leaves is computed, and a sync costs nothing here.
         let memory = Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
-        let folder = place.join(format!("tidings-faults-{}", std::process::id()));
+        let own = format!("{}-{}", std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
+        let folder = place.join(format!("tidings-faults-{own}"));
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let shim = compile(beside)?;
+        let shim = compile(beside, &own)?;
         Ok(Workshop { program: program.to_owned(), shim, folder })
     }
 
@@ -197,13 +202,13 @@ pub(super) fn data(room: &Path) -> PathBuf {
     room.join("data")
 }
 
-fn compile(beside: &Path) -> anyhow::Result<PathBuf> {
+fn compile(beside: &Path, own: &str) -> anyhow::Result<PathBuf> {
     let hash = blake3::hash(SHIM.as_bytes()).to_hex();
     let shim = beside.join(format!("iofault-{}.so", &hash[..16]));
     if shim.exists() {
         return Ok(shim);
     }
-    let making = beside.join(format!("iofault-{}.tmp", std::process::id()));
+    let making = beside.join(format!("iofault-{own}.tmp"));
     let mut compiler = Command::new("cc")
         .args(["-shared", "-fPIC", "-O2", "-x", "c", "-o"])
         .arg(&making)

@@ -32,7 +32,9 @@ pub struct Findings {
     pub starts: Vec<Duration>,
     /// Events whose 2xx arrived.
     pub acknowledged: usize,
-    /// Requests without an answer.
+    /// Requests that found no server.
+    pub unconnected: usize,
+    /// Requests that were sent, or begun, and had no answer.
     pub unanswered: usize,
     /// Answers by status, other than 200.
     pub refused: BTreeMap<u16, usize>,
@@ -75,7 +77,7 @@ impl Findings {
         format!(
             "{kills}{} stops, {} events acknowledged: {} lost; {} deliveries ended, {} webhooks \
              received, {} of them again: {} not exactly once, {} without an end, {} held; {} other \
-             faults; {} requests unanswered, refused {:?}; starts {:.0} ms (median), {:.0} ms (99 %)",
+             faults; {} requests cut off and {} without a server, refused {:?}; starts {:.0} ms (median), {:.0} ms (99 %)",
             self.stops,
             self.acknowledged,
             self.lost,
@@ -87,6 +89,7 @@ impl Findings {
             self.held,
             self.others,
             self.unanswered,
+            self.unconnected,
             self.refused,
             at(50),
             at(99),
@@ -98,6 +101,7 @@ impl Findings {
         self.stops += other.stops;
         self.starts.extend(other.starts);
         self.acknowledged += other.acknowledged;
+        self.unconnected += other.unconnected;
         self.unanswered += other.unanswered;
         for (status, times) in other.refused {
             *self.refused.entry(status).or_default() += times;
@@ -163,6 +167,7 @@ pub(super) fn settle(
     found.unfinished += unfinished.len();
     unfinished.iter().for_each(|delivery| found.say(format!("without an end: {delivery}")));
     found.acknowledged += ledger.acknowledged.len();
+    found.unconnected += ledger.unconnected;
     found.unanswered += ledger.unanswered;
     found.refused.clone_from(&ledger.refused);
     found.complain("a client", ledger.faults.clone());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::world::{BOUGHT, CAME};
-use crate::client::{Client, Response, event};
+use crate::client::{Client, NotConnected, Response, event};
 use crate::dice::Dice;
 use crate::server::Keys;
 
@@ -26,7 +26,9 @@ const MOST_EVENTS: u64 = 6;
 pub(super) struct Ledger {
     /// Events whose 2xx arrived: message id → (customer, name).
     pub(super) acknowledged: BTreeMap<String, (String, &'static str)>,
-    /// Requests without an answer.
+    /// Requests that found no server.
+    pub(super) unconnected: usize,
+    /// Requests that were sent, or begun, and had no answer.
     pub(super) unanswered: usize,
     /// Batches that were sent again after their 2xx.
     pub(super) repeated: usize,
@@ -99,6 +101,7 @@ impl Load {
         for client in self.clients {
             let ledger = client.join().map_err(|_| anyhow::anyhow!("a client panicked"))?;
             whole.acknowledged.extend(ledger.acknowledged);
+            whole.unconnected += ledger.unconnected;
             whole.unanswered += ledger.unanswered;
             whole.repeated += ledger.repeated;
             for (status, times) in ledger.refused {
@@ -163,8 +166,11 @@ impl Sender {
                     std::thread::sleep(Duration::from_millis(5));
                     Some(batch)
                 }
-                Err(_) => {
-                    self.ledger.unanswered += 1;
+                Err(error) => {
+                    match error.is::<NotConnected>() {
+                        true => self.ledger.unconnected += 1,
+                        false => self.ledger.unanswered += 1,
+                    }
                     std::thread::sleep(Duration::from_millis(1));
                     Some(batch)
                 }

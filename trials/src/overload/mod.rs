@@ -187,7 +187,7 @@ fn counted(client: &mut Client) -> anyhow::Result<u64> {
     let events = catalogue.get("events").and_then(Json::as_array).context("no catalogue")?;
     let ours = |event: &&Json| {
         let name = event.get("name").and_then(Json::as_str).unwrap_or_default();
-        [offer::COMMON, offer::RARE].contains(&name)
+        [offer::FREQUENT, offer::RARE].contains(&name)
     };
     let count = |event: &Json| event.get("count").and_then(Json::as_u64).unwrap_or_default();
     Ok(events.iter().filter(ours).map(count).sum())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 
 /// The event that nearly all send.
-pub(super) const COMMON: &str = "clicked";
+pub(super) const FREQUENT: &str = "clicked";
 /// The event that one of each batch is, and that an outreach listens to.
 pub(super) const RARE: &str = "bought";
 /// Events of one batch.
@@ -110,7 +110,7 @@ impl Target {
         for place in 0..EVENTS_PER_BATCH {
             let comma = if place == 0 { "" } else { "," };
             let user = (number * EVENTS_PER_BATCH + place) % CUSTOMERS;
-            let name = if place == 0 { RARE } else { COMMON };
+            let name = if place == 0 { RARE } else { FREQUENT };
             let _ = write!(
                 body,
                 "{comma}{{\"type\":\"track\",\"event\":\"{name}\",\"userId\":\"user-{user}\",\

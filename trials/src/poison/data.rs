@@ -50,6 +50,62 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/segments", r#"{"id":@,"name":@,"filter":@}"#),
 ];
 
+/// Numbers that are none, or too large for anything, as they stand in JSON.
+const NUMBERS: &[&str] = &[
+    "1e999",
+    "-1e999",
+    "1e-999",
+    "NaN",
+    "Infinity",
+    "-0",
+    "1e308",
+    "5e-324",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "1000000000000000000",
+    "-1000000000000000000",
+    "0x10",
+    "01",
+    "1.",
+    ".5",
+];
+
+/// Texts, as they stand between the quotes of JSON.
+const TEXTS: &[&str] = &[
+    "\\u0000",
+    "a\\r\\nBcc: x@example.com",
+    "\\ud800",
+    "\\udfff\\ud800",
+    "\\uFFFF\\uFFFE",
+    "\\u202Eevil",
+    "",
+    " ",
+    "../../etc/passwd",
+    "Mars/Olympus",
+    "UTC+99:99",
+    "Europe/Vienna ",
+    "%00",
+    "{{ 7*7 }}",
+    "'; DROP TABLE customers; --",
+    "<script>alert(1)</script>",
+    "cus_",
+    "dlv_",
+    "me@@x",
+    "@",
+    "a@[::1]",
+    "+999999999-01-01T00:00:00Z",
+    "-9999-01-01T00:00:00Z",
+    "9999-12-31T23:59:60.999999999Z",
+    "0000-00-00",
+    "2026-02-30",
+    "2026-13-01T25:61:61Z",
+    "1000000000000000000",
+    "-1000000000000000000",
+    "2026-11-22T10:00:00+99:99",
+    "__proto__",
+    "constructor",
+];
+
 /// All of them at all places.
 pub(super) fn pieces(target: &Target) -> Vec<Piece> {
     let values = values();
@@ -82,61 +138,11 @@ fn values() -> Vec<(String, Vec<u8>)> {
         let objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
         put(&format!("{depth} objects"), objects.as_bytes());
     }
-    for number in [
-        "1e999",
-        "-1e999",
-        "1e-999",
-        "NaN",
-        "Infinity",
-        "-0",
-        "1e308",
-        "5e-324",
-        "18446744073709551616",
-        "-9223372036854775809",
-        "1000000000000000000",
-        "-1000000000000000000",
-        "0x10",
-        "01",
-        "1.",
-        ".5",
-    ] {
+    for number in NUMBERS {
         put(number, number.as_bytes());
     }
     put("a number of 20,000 digits", "9".repeat(20_000).as_bytes());
-    for text in [
-        "\\u0000",
-        "a\\r\\nBcc: x@example.com",
-        "\\ud800",
-        "\\udfff\\ud800",
-        "\\uFFFF\\uFFFE",
-        "\\u202Eevil",
-        "",
-        " ",
-        "../../etc/passwd",
-        "Mars/Olympus",
-        "UTC+99:99",
-        "Europe/Vienna ",
-        "%00",
-        "{{ 7*7 }}",
-        "'; DROP TABLE customers; --",
-        "<script>alert(1)</script>",
-        "cus_",
-        "dlv_",
-        "me@@x",
-        "@",
-        "a@[::1]",
-        "+999999999-01-01T00:00:00Z",
-        "-9999-01-01T00:00:00Z",
-        "9999-12-31T23:59:60.999999999Z",
-        "0000-00-00",
-        "2026-02-30",
-        "2026-13-01T25:61:61Z",
-        "1000000000000000000",
-        "-1000000000000000000",
-        "2026-11-22T10:00:00+99:99",
-        "__proto__",
-        "constructor",
-    ] {
+    for text in TEXTS {
         put(text, format!("\"{text}\"").as_bytes());
     }
     put("a text of 30 KB", format!("\"{}\"", "x".repeat(30_000)).as_bytes());

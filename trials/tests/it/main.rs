@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails shall say so")]
 
+mod clock;
 mod faults;
-mod life;
 mod kills;
+mod life;
 mod overload;
+mod poison;
+mod zones;

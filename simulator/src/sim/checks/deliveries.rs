@@ -8,7 +8,7 @@ use engine::ids::DeliveryId;
 use engine::outreach::content::OutreachType;
 
 use super::super::books::{Answer, Contact, Name, Probe};
-use super::super::rules::HowOften;
+use super::super::rules::{HowOften, Rule};
 use super::view::{View, id_of};
 
 fn is_sent(state: &DeliveryState) -> bool {
@@ -47,11 +47,21 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
         });
         // Whoever had it as a guest and as a user before anybody knew had it twice.
         let brought = view.books.merges.iter().filter(|(guest, _, turn)| {
+            // "At most so often" is kept for each of the two who turn out to be one.
+            let counted = contacts.iter().any(|contact| {
+                matches!(
+                    view.books.rule(&contact.outreach, contact.version),
+                    Some(Rule { how_often: HowOften::AtMost(_), .. })
+                )
+            });
             contacts.iter().any(|contact| contact.home == *guest && contact.turn < *turn)
+                || counted && view.later(guest, turn.saturating_sub(1)) == home
         });
-        let allowed = view.books.allowed_again.iter().filter(|(who, id, turn)| {
-            id == outreach && view.later(who, *turn) == home
-        });
+        let allowed = view
+            .books
+            .allowed_again
+            .iter()
+            .filter(|(who, id, turn)| id == outreach && view.later(who, *turn) == home);
         let grants = 1 + brought.count() as u64 + allowed.count() as u64;
         let most = most.max().unwrap_or(1) * grants;
         if ids.len() as u64 > most {
@@ -64,7 +74,8 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
 pub(super) fn ambiguous_is_held(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for first in &view.books.contacts {
-        if first.channel.is_idempotent() || !(first.answer.is_ambiguous() || first.answer.got_it()) {
+        if first.channel.is_idempotent() || !(first.answer.is_ambiguous() || first.answer.got_it())
+        {
             continue;
         }
         let life = view.life(&first.home, first.turn);
@@ -111,7 +122,8 @@ pub(super) fn cancelled_is_not_sent(view: &View<'_>) -> Vec<String> {
                 && kept.accepted < due_at
                 && kept.at() >= trigger.at()
                 && view.later(&trigger.home, trigger.turn) == view.later(&kept.home, kept.turn)
-                && (kept.home == trigger.home || kept.home == view.later(&trigger.home, trigger.turn))
+                && (kept.home == trigger.home
+                    || kept.home == view.later(&trigger.home, trigger.turn))
                 && was_one(view, &trigger.home, &kept.home, kept.turn)
         });
         if let Some(kept) = withdraws.filter(|kept| after(delivery, kept.turn)) {
@@ -183,7 +195,9 @@ pub(super) fn sent_is_received(view: &View<'_>) -> Vec<String> {
         }
         let last = contacts().max_by_key(|one| one.turn);
         let accepted = last.is_some_and(|one| {
-            one.answer == Answer::Accepts && view.books.remains(&one.home, one.turn)
+            one.answer == Answer::Accepts
+                && view.books.remains(&one.home, one.turn)
+                && !view.was_retried(id)
         });
         let bounced = row.delivery.state == DeliveryState::Failed
             && view
