@@ -8,7 +8,7 @@
 //! The way through the house: [`command`] what can be asked · `queue` · `resolve` who is meant ·
 //! `enact` fact → ruling → log · `note` what follows · `writer` durable · `checkpoint` and `replay`
 //! the state and its return · `launch` and `timers` what happens without anybody asking ·
-//! [`query`] the readers.
+//! [`columns`] what is counted · [`query`] the readers.
 //!
 //! Three threads: applier, writer, checkpoint. What a reader sees may be a group commit ahead of
 //! the disk; nothing leaves the process before it is durable.
@@ -20,7 +20,6 @@ pub mod command;
 pub mod clock;
 pub mod limits;
 mod locks;
-pub mod columns;
 pub mod record;
 mod queue;
 mod shared;
@@ -54,6 +53,7 @@ mod fold;
 mod open;
 mod submit;
 pub mod retry;
+pub mod columns;
 pub mod query;
 
 pub use books::{Counts, LaunchProgress};

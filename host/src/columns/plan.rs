@@ -198,10 +198,18 @@ impl<'a> Planner<'a> {
                 }
             }
             // No number is a date, a list or a boolean, and no moment a number: as one, so all.
-            (_, Kind::Number) => Others::All(self.passes(test, &Value::Number(1.0))),
-            (_, Kind::Moment) => {
-                Others::All(self.passes(test, &Value::Text("2020-01-01T00:00:00Z".to_owned())))
-            }
+            (
+                Test::Date(_) | Test::Boolean(_) | Test::List { .. } | Test::ListSize(_),
+                Kind::Number,
+            ) => Others::All(self.passes(test, &Value::Number(1.0))),
+            (
+                Test::Number { .. }
+                | Test::NumberBetween { .. }
+                | Test::Boolean(_)
+                | Test::List { .. }
+                | Test::ListSize(_),
+                Kind::Moment,
+            ) => Others::All(self.passes(test, &Value::Text("2020-01-01T00:00:00Z".to_owned()))),
         }
     }
 

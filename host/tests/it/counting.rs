@@ -35,7 +35,19 @@ fn counts(world: &World) -> (u64, Vec<u64>, Vec<CustomerId>) {
 
 #[test]
 fn a_count_sees_what_happened_since_the_one_before() {
-    let world = World::new();
+    live(World::new());
+}
+
+#[test]
+fn it_sees_those_who_are_not_in_memory_too() {
+    let world = World::with(|options| {
+        (options.customers_bytes, options.checkpoint_customers) = (1, 1);
+    });
+    world.change(ProjectChange::Created { id: "shop".into() }).unwrap();
+    live(world);
+}
+
+fn live(world: World) {
     for user in 0..20 {
         let plan = if user % 2 == 0 { "pro" } else { "free" };
         world.identify(user_named(&format!("user-{user}")), &format!("i{user}"), &[("plan", plan)]);
