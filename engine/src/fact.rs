@@ -193,6 +193,13 @@ pub enum AttemptOutcome {
         /// Which, and why.
         reason: crate::decision::SkipReason,
     },
+    /// It may have arrived; try again at this moment, since a repetition is dropped there.
+    RetryInDoubt {
+        /// What happened.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What an operator says about a delivery.
