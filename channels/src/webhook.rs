@@ -198,8 +198,11 @@ fn classify_error(error: reqwest::Error) -> Attempt {
     if error.is_builder() {
         return Attempt::rejected("the webhook could not be made into a request");
     }
+    // Before there is a connection nothing can have arrived; from then on nobody knows.
+    let connecting = error.is_connect();
     if error.is_timeout() {
-        return Attempt::retry("the receiver did not answer in time");
+        let reason = "the receiver did not answer in time";
+        return if connecting { Attempt::retry(reason) } else { Attempt::unknown(reason) };
     }
     // The causes say more than reqwest's own sentence; the URL may be a password and is left out.
     let error = error.without_url();
@@ -209,7 +212,7 @@ fn classify_error(error: reqwest::Error) -> Attempt {
         reason = format!("{reason}: {error}");
         cause = error.source();
     }
-    Attempt::retry(reason)
+    if connecting { Attempt::retry(reason) } else { Attempt::unknown(reason) }
 }
 
 /// Retry-After in seconds: a number, or a date counted from the attempt.

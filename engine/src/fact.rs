@@ -199,6 +199,13 @@ pub enum AttemptOutcome {
         /// The next allowed moment.
         at: Timestamp,
     },
+    /// It may have arrived; try again at this moment, since a repetition is dropped there.
+    RetryInDoubt {
+        /// What happened.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What an operator says about a delivery.

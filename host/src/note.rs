@@ -105,7 +105,7 @@ fn note_deliveries(
                 position: applied.position,
                 at: record.now,
                 state: delivery.state.clone(),
-                attempts: delivery.attempts,
+                attempts: delivery.attempts.count,
                 error: delivery.last_error.clone(),
             });
         }

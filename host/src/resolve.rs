@@ -1,6 +1,7 @@
 //! From what a client says to facts about customers: who is meant, who turns out to be whom, and
 //! whether it was said before.
 
+use engine::apply::settles;
 use engine::customer::Customer;
 use engine::delivery::{Delivery, DeliveryState};
 use engine::fact::{Event, Fact, Names};
@@ -99,8 +100,14 @@ impl Resolver<'_> {
                 })
             }
             Command::Settle { delivery, by } => {
-                let customer = self.delivery(delivery)?.customer;
-                self.about_delivery(customer, delivery, |_| Fact::Settled { delivery, by })
+                let customer = self.owner(self.delivery(delivery)?.customer)?;
+                let settles = |known: &Customer| settles(self.project, known, delivery, by);
+                match self.shared.look((self.project.no, customer), settles)? {
+                    Some(Err(why)) => Err(Refused::Conflict(why).into()),
+                    Some(Ok(())) | None => {
+                        self.about_delivery(customer, delivery, |_| Fact::Settled { delivery, by })
+                    }
+                }
             }
             Command::AllowAgain { customer, outreach } => {
                 let Some(no) = self.project.numbers.get(&outreach) else {

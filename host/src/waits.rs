@@ -55,7 +55,7 @@ impl Waits {
 fn interrupted(delivery: &Delivery) -> Fact {
     let reason = "the server stopped during the attempt".to_owned();
     let outcome = if delivery.outreach_type.is_idempotent() {
-        AttemptOutcome::Retry { reason, at: delivery.due_at }
+        AttemptOutcome::RetryInDoubt { reason, at: delivery.due_at }
     } else {
         AttemptOutcome::Unknown { reason }
     };

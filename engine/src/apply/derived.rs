@@ -73,6 +73,7 @@ pub(super) fn attempt_name(outcome: &AttemptOutcome) -> Option<&'static str> {
             Some("outreach.failed")
         }
         AttemptOutcome::Retry { .. }
+        | AttemptOutcome::RetryInDoubt { .. }
         | AttemptOutcome::Unknown { .. }
         | AttemptOutcome::Refused { .. }
         | AttemptOutcome::NotNow { .. } => None,

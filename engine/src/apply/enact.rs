@@ -3,7 +3,7 @@
 use super::Place;
 use crate::customer::{Customer, Tally};
 use crate::decision::{Decision, GateName, Outcome, Ruling, SkipReason, Transition};
-use crate::delivery::{Delivery, DeliveryState, TriggerRef};
+use crate::delivery::{Attempts, Delivery, DeliveryState, TriggerRef};
 use crate::ids::{self, DeliveryId};
 use crate::situation::Happening;
 use crate::time::Timestamp;
@@ -81,7 +81,7 @@ pub(crate) fn decision(place: Place<'_>, customer: &mut Customer, decision: &Dec
                 expires_at: *expires_at,
                 state: if *waiting { DeliveryState::Waiting } else { DeliveryState::Due },
                 changed_at: place.now,
-                attempts: 0,
+                attempts: Attempts::default(),
                 last_error: None,
                 provider_id: None,
             };
@@ -125,7 +125,8 @@ pub(crate) fn refused_state(reason: &SkipReason) -> DeliveryState {
     }
 }
 
-/// Move a delivery on. Where it ends unseen its claim is released, and the next one is another.
+/// Move a delivery on. Where it ends unseen its claim is released, and the next one is another;
+/// not so where nobody knows that it is unseen.
 pub(crate) fn move_to(
     customer: &mut Customer,
     id: DeliveryId,
@@ -143,9 +144,10 @@ pub(crate) fn move_to(
             | DeliveryState::Answered
             | DeliveryState::Dismissed
     );
+    let in_doubt = delivery.attempts.in_doubt;
     delivery.state = state;
     delivery.changed_at = now;
-    if !releases || was_handed_over {
+    if !releases || was_handed_over || in_doubt {
         return;
     }
     let (outreach, decided_at, key) =

@@ -6,6 +6,7 @@ use crate::decision::in_force;
 use crate::delivery::{Delivery, DeliveryState};
 use crate::ids::{CustomerId, DeliveryId};
 use crate::outreach::compiled::Frequency;
+use crate::project::Project;
 use crate::time::Timestamp;
 
 /// Take the guest in. The user's own attributes win; of two answers about consent the later one.
@@ -94,7 +95,7 @@ fn claimed_twice(
     guest: &Customer,
 ) -> Vec<(DeliveryId, Timestamp)> {
     let single = |whose: &Customer| -> Vec<Delivery> {
-        whose.deliveries.values().filter(|one| is_single(place, one)).cloned().collect()
+        whose.deliveries.values().filter(|one| is_single(place.project, one)).cloned().collect()
     };
     let (owns, others) = (single(customer), single(guest));
     let mut twice = Vec::new();
@@ -117,19 +118,19 @@ fn claimed_twice(
 }
 
 /// Whether a delivery gave its claim back and another one has it now.
-pub(super) fn is_claimed_again(place: Place<'_>, customer: &Customer, id: DeliveryId) -> bool {
+pub(super) fn is_claimed_again(project: &Project, customer: &Customer, id: DeliveryId) -> bool {
     customer.deliveries.get(&id).is_some_and(|given_back| {
         given_back.state.ended_unseen()
-            && (are_all_claimed(place, customer, given_back)
+            && (are_all_claimed(project, customer, given_back)
                 || customer.deliveries.values().any(|other| {
-                    other.id != id && is_same_claim(other, given_back) && is_single(place, other)
+                    other.id != id && is_same_claim(other, given_back) && is_single(project, other)
                 }))
     })
 }
 
 /// Whether there may be so many, and so many others there are.
-fn are_all_claimed(place: Place<'_>, customer: &Customer, given_back: &Delivery) -> bool {
-    let outreach = place.project.published(given_back.outreach, given_back.version);
+fn are_all_claimed(project: &Project, customer: &Customer, given_back: &Delivery) -> bool {
+    let outreach = project.published(given_back.outreach, given_back.version);
     let Some(Frequency::AtMost(times)) = outreach.map(|outreach| &outreach.frequency) else {
         return false;
     };
@@ -162,8 +163,8 @@ fn is_open(delivery: &Delivery) -> bool {
 }
 
 /// Holds a claim of which there may be only one: `once`, or once per key.
-fn is_single(place: Place<'_>, delivery: &Delivery) -> bool {
-    let outreach = place.project.published(delivery.outreach, delivery.version);
+fn is_single(project: &Project, delivery: &Delivery) -> bool {
+    let outreach = project.published(delivery.outreach, delivery.version);
     !delivery.state.ended_unseen()
         && outreach.is_some_and(|outreach| {
             matches!(outreach.frequency, Frequency::Once | Frequency::OncePerKey(_))

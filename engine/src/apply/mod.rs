@@ -20,6 +20,7 @@ use crate::situation::{Happening, History};
 use crate::time::Timestamp;
 
 pub use derived::properties_in;
+pub use receipt::settles;
 
 /// What a fact led to. The customer is already changed.
 #[derive(Debug, Default, PartialEq)]

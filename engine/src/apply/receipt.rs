@@ -11,6 +11,7 @@ use crate::delivery::{Delivery, DeliveryState};
 use crate::fact::{AttemptOutcome, ReceiptKind, Settlement, event_key};
 use crate::ids::{self, DeliveryId, EventId, OutreachNo};
 use crate::outreach::content::{Content, OutreachType};
+use crate::project::Project;
 use crate::situation::Happening;
 use crate::time::Timestamp;
 
@@ -112,7 +113,7 @@ pub(super) fn absorb_attempt(
     let (outreach, outreach_type, hops) =
         (delivery.outreach, delivery.outreach_type, delivery.next_hop());
     if !matches!(outcome, AttemptOutcome::Refused { .. } | AttemptOutcome::NotNow { .. }) {
-        delivery.attempts += 1;
+        delivery.attempts.count += 1;
     }
     let state = match outcome {
         AttemptOutcome::Accepted { provider_id } => {
@@ -124,9 +125,16 @@ pub(super) fn absorb_attempt(
             delivery.due_at = *at;
             DeliveryState::Due
         }
+        AttemptOutcome::RetryInDoubt { reason, at } => {
+            delivery.last_error = Some(reason.clone());
+            delivery.attempts.in_doubt = true;
+            delivery.due_at = *at;
+            DeliveryState::Due
+        }
         AttemptOutcome::Rejected { reason } | AttemptOutcome::AddressGone { reason } => {
             delivery.last_error = Some(reason.clone());
-            DeliveryState::Failed
+            // An earlier attempt may have arrived: the operator is asked, and nothing is sent anew.
+            if delivery.attempts.in_doubt { DeliveryState::Held } else { DeliveryState::Failed }
         }
         AttemptOutcome::Unknown { reason } => {
             delivery.last_error = Some(reason.clone());
@@ -138,12 +146,13 @@ pub(super) fn absorb_attempt(
             DeliveryState::Due
         }
     };
+    let held = state == DeliveryState::Held;
     enact::move_to(customer, id, state, now);
     if matches!(outcome, AttemptOutcome::AddressGone { .. }) {
         suppress(customer, outreach_type, "gone");
     }
     let mut absorbed = Absorbed { changed: vec![id], ..Absorbed::default() };
-    if let Some(name) = derived::attempt_name(outcome) {
+    if let Some(name) = derived::attempt_name(outcome).filter(|_| !held) {
         let properties = derived::properties(place.project, outreach, id, "{}");
         let event =
             EventId(ids::hash(&[b"attempt", &id.to_bytes(), &place.position.to_be_bytes()]));
@@ -161,34 +170,70 @@ pub(super) fn settle(
     id: DeliveryId,
     by: Settlement,
 ) -> Vec<DeliveryId> {
-    let Some(delivery) = customer.deliveries.get(&id) else { return Vec::new() };
-    let state = delivery.state.clone();
-    if by == Settlement::Retry && merge::is_claimed_again(place, customer, id) {
-        // Another delivery has taken the claim that this one gave back.
+    if settles(place.project, customer, id, by).is_err() {
         return Vec::new();
     }
     let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
-    match (by, &state) {
-        (Settlement::Retry, DeliveryState::Failed | DeliveryState::Held) => {
+    match by {
+        Settlement::Retry => {
             delivery.due_at = place.now;
             delivery.expires_at = None;
             enact::take_back(customer, id);
             enact::move_to(customer, id, DeliveryState::Due, place.now);
         }
-        (Settlement::Sent, DeliveryState::Held | DeliveryState::Attempting) => {
-            enact::move_to(customer, id, DeliveryState::Sent, place.now);
-        }
-        (Settlement::Cancelled, DeliveryState::Waiting | DeliveryState::Due) => {
-            enact::move_to(customer, id, DeliveryState::Cancelled, place.now);
-        }
-        (Settlement::Cancelled, DeliveryState::Held) => {
+        Settlement::Sent => enact::move_to(customer, id, DeliveryState::Sent, place.now),
+        Settlement::Cancelled if delivery.state == DeliveryState::Held => {
             // It may have been handed over, so the claim is not given back.
             delivery.state = DeliveryState::Cancelled;
             delivery.changed_at = place.now;
         }
-        _ => return Vec::new(),
+        Settlement::Cancelled => {
+            enact::move_to(customer, id, DeliveryState::Cancelled, place.now);
+        }
     }
     vec![id]
+}
+
+/// Whether what an operator says can be done with a delivery as it stands.
+///
+/// # Errors
+/// Why not, in words.
+pub fn settles(
+    project: &Project,
+    customer: &Customer,
+    id: DeliveryId,
+    by: Settlement,
+) -> Result<(), String> {
+    let Some(delivery) = customer.deliveries.get(&id) else {
+        return Err(format!("the delivery {id} ended long ago and cannot be changed any more"));
+    };
+    let (can, what) = match by {
+        Settlement::Retry => {
+            (matches!(delivery.state, DeliveryState::Failed | DeliveryState::Held), "tried again")
+        }
+        Settlement::Sent => (
+            matches!(delivery.state, DeliveryState::Held | DeliveryState::Attempting),
+            "settled as sent",
+        ),
+        Settlement::Cancelled => (
+            matches!(
+                delivery.state,
+                DeliveryState::Waiting | DeliveryState::Due | DeliveryState::Held
+            ),
+            "cancelled",
+        ),
+    };
+    if !can {
+        let state = delivery.state.name();
+        return Err(format!("the delivery {id} is {state} and cannot be {what}"));
+    }
+    if by == Settlement::Retry && merge::is_claimed_again(project, customer, id) {
+        return Err(format!(
+            "the delivery {id} gave its claim back and another one has it; trying it again would \
+             send twice"
+        ));
+    }
+    Ok(())
 }
 
 fn happening(

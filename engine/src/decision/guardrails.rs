@@ -164,7 +164,8 @@ pub fn next_window(windows: &[SendWindow], at: Timestamp, zone: &Zone) -> Option
         window.days.get(usize::from(day % 7)).copied().unwrap_or(false)
     };
     let mut next: Option<Timestamp> = None;
-    for ahead in 0..=8_u8 {
+    // Two weeks: a change of the clocks may swallow this week's only window whole.
+    for ahead in 0..=15_u8 {
         let day = i64::from(ahead);
         for window in windows.iter().filter(|window| is_on(window, weekday + ahead)) {
             let start = zone.at_minute(at, day, window.from);

@@ -38,11 +38,38 @@ pub struct Delivery {
     /// When it came to stand there.
     pub changed_at: Timestamp,
     /// Attempts so far.
-    pub attempts: u32,
+    pub attempts: Attempts,
     /// What the latest failed attempt said.
     pub last_error: Option<String>,
     /// The provider's own id.
     pub provider_id: Option<String>,
+}
+
+/// Attempts so far, and whether one of them may have arrived without our knowing. One that is in
+/// doubt is repeated where repetitions are dropped, and never gives its claim back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
+pub struct Attempts {
+    /// How many.
+    pub count: u32,
+    /// One of them may have arrived.
+    pub in_doubt: bool,
+}
+
+/// Written into the number, which is small: records and rows from before it stay readable.
+const IN_DOUBT: u32 = 1 << 31;
+
+impl From<u32> for Attempts {
+    fn from(written: u32) -> Attempts {
+        Attempts { count: written & !IN_DOUBT, in_doubt: written & IN_DOUBT != 0 }
+    }
+}
+
+impl From<Attempts> for u32 {
+    fn from(attempts: Attempts) -> u32 {
+        let count = attempts.count.min(IN_DOUBT - 1);
+        if attempts.in_doubt { count | IN_DOUBT } else { count }
+    }
 }
 
 impl Delivery {

@@ -142,7 +142,7 @@ fn a_due_delivery_is_handed_out_once_until_its_attempt_came_back() {
     assert_eq!(world.host.next_due(), Some(at));
     world.pass(HOUR);
     let (_, _, again) = world.host.due(10).pop().unwrap();
-    assert_eq!((again.id, again.attempts), (delivery.id, 1));
+    assert_eq!((again.id, again.attempts.count), (delivery.id, 1));
     world.host.put_back(SHOP, customer, &again);
     assert_eq!(world.host.due(10).len(), 1);
     let world = world.reopened();
@@ -270,7 +270,8 @@ fn a_dead_letter_whose_claim_went_to_another_is_not_tried_again() {
     attempted(&world, dead, AttemptOutcome::Rejected { reason: "no".to_owned() });
     let sent = next("m2");
     attempted(&world, sent, AttemptOutcome::Accepted { provider_id: "p".to_owned() });
-    world.send(Command::Settle { delivery: dead, by: Settlement::Retry }).unwrap();
+    let refused = world.send(Command::Settle { delivery: dead, by: Settlement::Retry });
+    assert!(matches!(&refused, Err(Refused::Conflict(_))), "{refused:?}");
     world.host.wait_idle();
     assert_eq!(state(&world, dead), DeliveryState::Failed);
     assert!(world.host.due(10).is_empty(), "once is once");

@@ -169,11 +169,13 @@ async fn get(
     whole(&app, &caller, &id).await
 }
 
-/// Try a failed, expired or held delivery again.
+/// Try a failed or held delivery again.
 #[utoipa::path(post, path = "/deliveries/{id}/retry", tag = "Deliveries",
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
-        (status = 404, description = "There is none", body = ProblemDetails)))]
+        (status = 404, description = "There is none", body = ProblemDetails),
+        (status = 409, description = "It does not stand where this can be done",
+            body = ProblemDetails)))]
 async fn retry(
     app: App,
     Team(caller): Team,
@@ -186,7 +188,9 @@ async fn retry(
 #[utoipa::path(post, path = "/deliveries/{id}/settle", tag = "Deliveries", request_body = SettleRequest,
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
-        (status = 404, description = "There is none", body = ProblemDetails)))]
+        (status = 404, description = "There is none", body = ProblemDetails),
+        (status = 409, description = "It does not stand where this can be done",
+            body = ProblemDetails)))]
 async fn settle(
     app: App,
     Team(caller): Team,
@@ -205,7 +209,9 @@ async fn settle(
 #[utoipa::path(post, path = "/deliveries/{id}/cancel", tag = "Deliveries",
     params(("id" = String, Path, description = "`dlv_…`")),
     responses((status = 200, description = "The delivery", body = DeliveryView),
-        (status = 404, description = "There is none", body = ProblemDetails)))]
+        (status = 404, description = "There is none", body = ProblemDetails),
+        (status = 409, description = "It does not stand where this can be done",
+            body = ProblemDetails)))]
 async fn cancel(
     app: App,
     Team(caller): Team,
@@ -290,7 +296,7 @@ pub(crate) fn view(project: &Project, customer: CustomerId, delivery: &Delivery)
         due_at: delivery.due_at.to_rfc3339(),
         expires_at: delivery.expires_at.map(Timestamp::to_rfc3339),
         changed_at: delivery.changed_at.to_rfc3339(),
-        attempts: delivery.attempts,
+        attempts: delivery.attempts.count,
         last_error: delivery.last_error.clone(),
         provider_id: delivery.provider_id.clone(),
         steps: Vec::new(),

@@ -139,6 +139,10 @@ fn attempt_view(delivery: &str, outcome: &AttemptOutcome) -> Json {
         AttemptOutcome::Retry { reason, at } => json!({
             "delivery": delivery, "outcome": "retry", "reason": reason, "again": at.to_rfc3339(),
         }),
+        AttemptOutcome::RetryInDoubt { reason, at } => json!({
+            "delivery": delivery, "outcome": "retry_in_doubt", "reason": reason,
+            "again": at.to_rfc3339(),
+        }),
         AttemptOutcome::Rejected { reason } => {
             json!({"delivery": delivery, "outcome": "rejected", "reason": reason})
         }

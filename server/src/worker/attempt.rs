@@ -128,20 +128,21 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
         Attempt::Rejected { reason } => AttemptOutcome::Rejected { reason },
         Attempt::AddressGone { reason } => AttemptOutcome::AddressGone { reason },
         Attempt::Retry { reason, not_before_seconds } => {
-            again(app, task, reason, not_before_seconds).await
+            again(app, task, (reason, not_before_seconds), false).await
         }
         // Whoever knows the delivery by its id drops the repetition; so it is tried again.
-        Attempt::Unknown { reason } if idempotent => again(app, task, reason, None).await,
+        Attempt::Unknown { reason } if idempotent => again(app, task, (reason, None), true).await,
         Attempt::Unknown { reason } => AttemptOutcome::Unknown { reason },
     })
 }
 
-/// Try again later, or give up.
+/// Try again later, or give up. Given up, what may have arrived is held and not dead: the engine
+/// sees to the attempts before this one.
 async fn again(
     app: &App,
     task: &Task,
-    reason: String,
-    not_before_seconds: Option<u64>,
+    (reason, not_before_seconds): (String, Option<u64>),
+    in_doubt: bool,
 ) -> AttemptOutcome {
     let (project, id, now) = (task.project, task.delivery.id, app.now());
     let row = app.ask(move |host| host.delivery(project, id)).await;
@@ -150,16 +151,21 @@ async fn again(
     let hours = i64::from(app.config.dispatch.give_up_after_hours);
     let [dice] = secret::random_bytes::<1>();
     let failed = Failed {
-        attempts: task.delivery.attempts.saturating_sub(earlier),
+        attempts: task.delivery.attempts.count.saturating_sub(earlier),
         failing_since: since.unwrap_or(now),
         now,
         not_before_seconds,
         give_up_after_ms: hours * 3_600_000,
     };
     match retry::next(failed, dice) {
+        Next::At(at) if in_doubt => AttemptOutcome::RetryInDoubt { reason, at },
         Next::At(at) => AttemptOutcome::Retry { reason, at },
         Next::GiveUp => {
-            AttemptOutcome::Rejected { reason: format!("given up after {hours} hours: {reason}") }
+            let reason = format!("given up after {hours} hours: {reason}");
+            match in_doubt {
+                true => AttemptOutcome::Unknown { reason },
+                false => AttemptOutcome::Rejected { reason },
+            }
         }
     }
 }

@@ -190,3 +190,22 @@ async fn what_is_cancelled_while_it_waits_for_its_slot_does_not_leave() {
     assert!(left(&ids[0]) && left(&ids[2]));
     assert!(!left(&ids[1]), "it was withdrawn");
 }
+
+#[tokio::test]
+async fn what_an_operator_says_too_late_is_a_conflict() {
+    let server = start().await;
+    server.live("thanks", mail("Bought")).await;
+    let id = bought(&server).await;
+    server.wait_for(&format!("/deliveries/{id}"), |delivery| delivery["state"] == "sent").await;
+    let say = async |what: &str, body: Option<Json>| {
+        let path = format!("/deliveries/{id}/{what}");
+        server.api(Method::POST, &path, body, StatusCode::CONFLICT).await
+    };
+    let retried = say("retry", None).await;
+    assert_eq!(retried["code"], "conflict");
+    let detail = retried["detail"].as_str().unwrap();
+    assert!(detail.contains("is sent and cannot be tried again"), "{detail}");
+    say("settle", Some(json!({"outcome": "sent"}))).await;
+    say("cancel", None).await;
+    assert_eq!(server.get(&format!("/deliveries/{id}")).await["state"], "sent");
+}

@@ -152,7 +152,7 @@ impl World {
         let steps = row.map(|row| row.steps).unwrap_or_default();
         let (earlier, since) = retry::trouble(&steps);
         let failed = Failed {
-            attempts: delivery.attempts.saturating_sub(earlier),
+            attempts: delivery.attempts.count.saturating_sub(earlier),
             failing_since: since.unwrap_or(now),
             now,
             not_before_seconds: self.dice.chance(20).then(|| self.dice.below(7_200)),

@@ -217,6 +217,9 @@ fn carry(world: &mut World, outreach: &str, id: CustomerId, what: &[&str]) -> Do
         "fails" => AttemptOutcome::Rejected { reason },
         "reaches nobody" => AttemptOutcome::AddressGone { reason },
         "is unknown" => AttemptOutcome::Unknown { reason },
+        "may have arrived" => {
+            AttemptOutcome::RetryInDoubt { reason, at: world.now.plus_ms(3_600_000) }
+        }
         "must wait an hour" => AttemptOutcome::Retry { reason, at: world.now.plus_ms(3_600_000) },
         _ => return Err(format!("a delivery does not do {text:?}")),
     };

@@ -144,6 +144,7 @@ fn reason_of(fact: &Fact) -> Option<String> {
     match outcome {
         AttemptOutcome::Accepted { .. } | AttemptOutcome::NotNow { .. } => None,
         AttemptOutcome::Retry { reason, .. }
+        | AttemptOutcome::RetryInDoubt { reason, .. }
         | AttemptOutcome::Rejected { reason }
         | AttemptOutcome::AddressGone { reason }
         | AttemptOutcome::Unknown { reason } => Some(reason.clone()),

@@ -191,6 +191,7 @@ fn outcome_of(outcome: &AttemptOutcome) -> Json {
     match outcome {
         AttemptOutcome::Accepted { provider_id } => json!(["accepted", provider_id]),
         AttemptOutcome::Retry { reason, at } => json!(["retry", reason, at.0]),
+        AttemptOutcome::RetryInDoubt { reason, at } => json!(["retry_in_doubt", reason, at.0]),
         AttemptOutcome::Rejected { reason } => json!(["rejected", reason]),
         AttemptOutcome::AddressGone { reason } => json!(["address_gone", reason]),
         AttemptOutcome::Unknown { reason } => json!(["unknown", reason]),
