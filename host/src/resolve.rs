@@ -232,7 +232,8 @@ impl Resolver<'_> {
     ) -> Result<Plan, Stop> {
         let home = self.owner(customer)?;
         let key = (self.project.no, home);
-        let fact = self.shared.hold(key, |customer| customer.deliveries.get(&delivery).map(fact))?;
+        let fact =
+            self.shared.hold(key, |customer| customer.deliveries.get(&delivery).map(fact))?;
         match fact.flatten() {
             Some(fact) => Ok(Plan::Facts(home, vec![(home, fact)])),
             None => Err(not_found("delivery", &delivery).into()),

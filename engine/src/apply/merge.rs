@@ -133,7 +133,8 @@ fn are_all_claimed(place: Place<'_>, customer: &Customer, given_back: &Delivery)
     let Some(Frequency::AtMost(times)) = outreach.map(|outreach| &outreach.frequency) else {
         return false;
     };
-    let others = customer.tallies.get(&given_back.outreach).map_or(0, |tally| in_force(tally).len());
+    let others =
+        customer.tallies.get(&given_back.outreach).map_or(0, |tally| in_force(tally).len());
     enact::gave_back(customer, given_back) && others as u64 >= u64::from(*times)
 }
 

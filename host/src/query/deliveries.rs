@@ -136,11 +136,7 @@ impl Host {
     }
 
     /// With the customer it belongs to today.
-    fn at_home(
-        &self,
-        project: ProjectNo,
-        mut row: DeliveryRow,
-    ) -> Result<DeliveryRow, StateError> {
+    fn at_home(&self, project: ProjectNo, mut row: DeliveryRow) -> Result<DeliveryRow, StateError> {
         row.customer = self.shared.home(project, row.customer)?;
         Ok(row)
     }

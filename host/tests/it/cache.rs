@@ -40,9 +40,7 @@ impl Dice {
 }
 
 fn outreaches() -> Vec<(&'static str, Json)> {
-    let on = |event: &str, content: Json| {
-        json!({"name": event, "trigger": {"kind": "event", "event": event}, "content": content})
-    };
+    let on = |event: &str, content: Json| json!({"name": event, "trigger": {"kind": "event", "event": event}, "content": content});
     let modal = || json!({"kind": "modal", "title": "Hello"});
     let mut delayed = on("left", modal());
     delayed["trigger"]["delay"] = json!({"amount": 40, "unit": "minutes"});
@@ -144,7 +142,11 @@ fn command(dice: &mut Dice, seed: u64, step: u64, number: u64) -> Command {
             ]);
             Command::Identify { names, message_id: id, changes, historical: false }
         }
-        4 => Command::Alias { previous: guest_named(&guest), names: user_named(&user), message_id: id },
+        4 => Command::Alias {
+            previous: guest_named(&guest),
+            names: user_named(&user),
+            message_id: id,
+        },
         5 => Command::Erase { customer },
         6 => Command::Consent {
             customer,

@@ -150,7 +150,11 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
         let hash = host.state_hash().unwrap();
         drop(host);
         std::fs::remove_dir_all(dir.path().join("store")).unwrap();
-        assert_eq!(open(dir.path()).state_hash().unwrap(), hash, "life {life}: state and log agree");
+        assert_eq!(
+            open(dir.path()).state_hash().unwrap(),
+            hash,
+            "life {life}: state and log agree"
+        );
     }
 }
 

@@ -139,7 +139,11 @@ fn a_property_trigger_reaches_those_who_match_when_it_goes_live() {
     world.host.wait_idle();
     assert_eq!(received(&world.host, 600), every_other(600));
     world.identify(user_named("user-1"), "j1", &[("plan", "pro")]);
-    assert_eq!(world.host.inbox(SHOP, world.user("user-1")).unwrap().len(), 1, "and who comes to match");
+    assert_eq!(
+        world.host.inbox(SHOP, world.user("user-1")).unwrap().len(),
+        1,
+        "and who comes to match"
+    );
     let hash = world.host.state_hash().unwrap();
     assert_eq!(world.rebuilt().host.state_hash().unwrap(), hash);
 }
@@ -222,7 +226,8 @@ fn a_count_is_exact_and_shows_where_people_drop_out() {
     world.save("buyers", &definition);
     let project = world.host.project(SHOP).unwrap();
     let outreach = project.outreach("buyers").unwrap().latest.as_ref().unwrap();
-    let count = world.host.estimate(SHOP, outreach.audience.as_ref(), Reach::Outreach(outreach)).unwrap();
+    let count =
+        world.host.estimate(SHOP, outreach.audience.as_ref(), Reach::Outreach(outreach)).unwrap();
     assert_eq!((count.estimate.total, count.estimate.matched), (100, 1));
     assert_eq!(count.estimate.reachable, 1);
     assert_eq!(count.sample, [world.user("user-0")]);

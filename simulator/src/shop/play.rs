@@ -11,9 +11,9 @@ use engine::ids::{CustomerId, ProjectNo};
 use engine::outreach::content::OutreachType;
 use engine::project::{ProjectChange, Status};
 use engine::time::Timestamp;
-use host::query::QueryError;
 use host::Host;
 use host::command::{Command, Submission, SubmitError, Track};
+use host::query::QueryError;
 use serde_json::json;
 
 use super::{Act, DAY, Deed, Dice, ONE_OFF, OUTREACHES, SEGMENTS, Shop};
@@ -178,11 +178,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A customer who is here sees what lies in the inbox, mostly.
-    fn look_around(
-        &mut self,
-        id: CustomerId,
-        answers: &mut Vec<Command>,
-    ) -> Result<(), PlayError> {
+    fn look_around(&mut self, id: CustomerId, answers: &mut Vec<Command>) -> Result<(), PlayError> {
         for delivery in self.host.inbox(self.project, id)? {
             if !self.dice.chance(0.8) {
                 continue;

@@ -18,10 +18,7 @@ impl World {
         answers.pop().ok_or_else(|| "a command without an answer".to_owned())
     }
 
-    fn submit(
-        &mut self,
-        commands: Vec<Command>,
-    ) -> Result<Vec<Result<Accepted, Refused>>, String> {
+    fn submit(&mut self, commands: Vec<Command>) -> Result<Vec<Result<Accepted, Refused>>, String> {
         let before = self.machine.now();
         let answers = self.machine.host.submit_and_wait(Submission { project: SHOP, commands });
         let answers = answers.map_err(|error| error.to_string())?;
@@ -175,8 +172,7 @@ fn in_words(message: &Message) -> String {
 }
 
 fn command(message: &Message) -> Command {
-    let names =
-        Names { user_id: message.user.clone(), anonymous_id: message.guest.clone() };
+    let names = Names { user_id: message.user.clone(), anonymous_id: message.guest.clone() };
     let changes: BTreeMap<String, Option<Value>> = message
         .changes
         .iter()
@@ -205,4 +201,3 @@ pub(super) fn properties(order: Option<u64>) -> String {
         None => "{}".to_owned(),
     }
 }
-

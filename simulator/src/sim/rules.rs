@@ -97,7 +97,8 @@ impl Rule {
         }
         if let Some((times, hours)) = self.cap {
             let per = json!({"amount": hours, "unit": "hours"});
-            guardrails["caps"] = json!([{"over": {"kind": "everything"}, "times": times, "per": per}]);
+            guardrails["caps"] =
+                json!([{"over": {"kind": "everything"}, "times": times, "per": per}]);
         }
         let mut definition = json!({
             "name": "An outreach",
@@ -167,7 +168,8 @@ pub(super) fn outreaches(dice: &mut Dice) -> Vec<(String, Rule)> {
     delayed.delay = Some(dice.one(&[1, 2, 24]) * HOUR);
     delayed.cancel_on = Some("bought");
     rules.push(delayed);
-    let mut gentle = Rule::new(event(dice), dice.one(&[EveryTime, PerOrder]), dice.one(&[Email, Push, Sms]));
+    let mut gentle =
+        Rule::new(event(dice), dice.one(&[EveryTime, PerOrder]), dice.one(&[Email, Push, Sms]));
     if dice.chance(60) {
         gentle.quiet = Some(dice.one(&[(22, 8), (20, 7)]));
     } else {

@@ -31,7 +31,10 @@ pub(super) fn acknowledged_is_kept(view: &View<'_>) -> Vec<String> {
             continue;
         };
         if entry.at.0 != kept.accepted {
-            wrong.push(format!("{} was accepted at {}, says {:?}", message.id, kept.accepted, entry.at));
+            wrong.push(format!(
+                "{} was accepted at {}, says {:?}",
+                message.id, kept.accepted, entry.at
+            ));
         }
         let Fact::Event(event) = &entry.fact else { continue };
         let same = Some(event.name.as_str()) == message.event
@@ -59,7 +62,9 @@ pub(super) fn all_of_it_or_nothing(view: &View<'_>) -> Vec<String> {
         let timeline = view.eyes.timelines.get(&home).into_iter().flatten();
         let id = EventId::of(SHOP, &format!("attributes of {}", kept.message.id));
         let writes: Vec<&TimelineEntry> = timeline
-            .filter(|entry| matches!(&entry.fact, Fact::Attributes { id: write, .. } if *write == id))
+            .filter(
+                |entry| matches!(&entry.fact, Fact::Attributes { id: write, .. } if *write == id),
+            )
             .collect();
         let expected = usize::from(!kept.message.changes.is_empty());
         let event = places(view, kept).first().map(|entry| entry.position);

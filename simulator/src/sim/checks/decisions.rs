@@ -2,13 +2,13 @@
 
 use engine::decision::{Outcome, SkipReason};
 use engine::delivery::TriggerRef;
-use engine::project::Status;
 use engine::outreach::content::OutreachType;
+use engine::project::Status;
 use host::query::decisions::DecisionLine;
 
 use super::super::books::{Kept, Standing};
 use super::super::eyes::{Explained, number};
-use super::super::life::address_key;
+use super::super::post::address_key;
 use super::super::rules::{HOUR, Rule, When};
 use super::view::{View, id_of};
 
@@ -21,20 +21,15 @@ fn triggered<'a>(view: &View<'a>, kept: &Kept, id: &str, standing: &Standing) ->
     let rule = view.books.rule(id, standing.version?)?;
     let named = kept.message.event.is_some_and(|event| rule.when == When::Event(event));
     let late = kept.at() < kept.accepted - LATE;
-    let fires = judged
-        && named
-        && !late
-        && !kept.message.historical
-        && kept.at() >= standing.live_since;
+    let fires =
+        judged && named && !late && !kept.message.historical && kept.at() >= standing.live_since;
     fires.then_some(rule)
 }
 
 pub(super) fn one_decision_per_event(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for kept in view.remaining().filter(|kept| kept.message.event.is_some()) {
-        let of_it = |line: &&DecisionLine| {
-            matches!(&line.decision.trigger, TriggerRef::Event { id, .. } if *id == kept.event_id())
-        };
+        let of_it = |line: &&DecisionLine| matches!(&line.decision.trigger, TriggerRef::Event { id, .. } if *id == kept.event_id());
         let lines: Vec<&DecisionLine> = view.eyes.decisions.iter().filter(of_it).collect();
         for (id, standing) in &kept.standings {
             let expected = usize::from(triggered(view, kept, id, standing).is_some());
@@ -113,7 +108,9 @@ pub(super) fn a_refusal_has_its_reason(view: &View<'_>) -> Vec<String> {
             SkipReason::Capped { cap, .. } => {
                 rule.cap.is_some_and(|(times, _)| times == u64::from(*cap))
             }
-            SkipReason::Suppressed => !view.books.suppressed.is_empty() || !view.books.erasures.is_empty(),
+            SkipReason::Suppressed => {
+                !view.books.suppressed.is_empty() || !view.books.erasures.is_empty()
+            }
             // No rule of a world says any of these at a trigger.
             SkipReason::NotStarted
             | SkipReason::Stopped
@@ -212,9 +209,7 @@ pub(super) fn under_the_cap(view: &View<'_>) -> Vec<String> {
         }
         let since = line.at.0 - i64::from(hours) * HOUR;
         let before = sent.iter().filter(|other| {
-            other.customer == line.customer
-                && other.position < line.position
-                && other.at.0 > since
+            other.customer == line.customer && other.position < line.position && other.at.0 > since
         });
         let before = before.count() as u64;
         if before >= times {

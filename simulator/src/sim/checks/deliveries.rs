@@ -57,9 +57,11 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
             contacts.iter().any(|contact| contact.home == *guest && contact.turn < *turn)
                 || counted && view.later(guest, turn.saturating_sub(1)) == home
         });
-        let allowed = view.books.allowed_again.iter().filter(|(who, id, turn)| {
-            id == outreach && view.later(who, *turn) == home
-        });
+        let allowed = view
+            .books
+            .allowed_again
+            .iter()
+            .filter(|(who, id, turn)| id == outreach && view.later(who, *turn) == home);
         let grants = 1 + brought.count() as u64 + allowed.count() as u64;
         let most = most.max().unwrap_or(1) * grants;
         if ids.len() as u64 > most {
@@ -72,7 +74,8 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
 pub(super) fn ambiguous_is_held(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for first in &view.books.contacts {
-        if first.channel.is_idempotent() || !(first.answer.is_ambiguous() || first.answer.got_it()) {
+        if first.channel.is_idempotent() || !(first.answer.is_ambiguous() || first.answer.got_it())
+        {
             continue;
         }
         let life = view.life(&first.home, first.turn);
@@ -119,7 +122,8 @@ pub(super) fn cancelled_is_not_sent(view: &View<'_>) -> Vec<String> {
                 && kept.accepted < due_at
                 && kept.at() >= trigger.at()
                 && view.later(&trigger.home, trigger.turn) == view.later(&kept.home, kept.turn)
-                && (kept.home == trigger.home || kept.home == view.later(&trigger.home, trigger.turn))
+                && (kept.home == trigger.home
+                    || kept.home == view.later(&trigger.home, trigger.turn))
                 && was_one(view, &trigger.home, &kept.home, kept.turn)
         });
         if let Some(kept) = withdraws.filter(|kept| after(delivery, kept.turn)) {

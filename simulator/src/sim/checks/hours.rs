@@ -10,7 +10,9 @@ use crate::model::clock::{self, Ms};
 
 pub(super) fn only_live_sends(view: &View<'_>) -> Vec<String> {
     let wrong = view.books.contacts.iter().filter(|contact| contact.status != Status::Live);
-    wrong.map(|one| format!("{} left while {} was {:?}", one.delivery, one.outreach, one.status)).collect()
+    wrong
+        .map(|one| format!("{} left while {} was {:?}", one.delivery, one.outreach, one.status))
+        .collect()
 }
 
 pub(super) fn only_with_consent(view: &View<'_>) -> Vec<String> {

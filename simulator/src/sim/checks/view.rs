@@ -80,9 +80,10 @@ impl<'a> View<'a> {
 
     /// Whether an operator tried a delivery again.
     pub(super) fn was_retried(&self, delivery: DeliveryId) -> bool {
-        self.books.settled.iter().any(|done| {
-            done.delivery == delivery && done.what == engine::fact::Settlement::Retry
-        })
+        self.books
+            .settled
+            .iter()
+            .any(|done| done.delivery == delivery && done.what == engine::fact::Settlement::Retry)
     }
 }
 
