@@ -8,7 +8,6 @@ use engine::decision::SkipReason;
 use engine::delivery::{Delivery, DeliveryState, hand_over};
 use engine::fact::AttemptOutcome;
 use engine::ids::{CustomerId, ProjectNo};
-use engine::time::Timestamp;
 use host::command::{Command, Refused, SubmitError};
 use host::retry::{self, Failed, Next};
 
