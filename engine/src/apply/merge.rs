@@ -134,7 +134,8 @@ fn are_all_claimed(project: &Project, customer: &Customer, given_back: &Delivery
     let Some(Frequency::AtMost(times)) = outreach.map(|outreach| &outreach.frequency) else {
         return false;
     };
-    let others = customer.tallies.get(&given_back.outreach).map_or(0, |tally| in_force(tally).len());
+    let others =
+        customer.tallies.get(&given_back.outreach).map_or(0, |tally| in_force(tally).len());
     enact::gave_back(customer, given_back) && others as u64 >= u64::from(*times)
 }
 

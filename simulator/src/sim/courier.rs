@@ -210,7 +210,7 @@ impl World {
         let address = if channel == engine::outreach::content::OutreachType::Webhook {
             String::new()
         } else {
-            format!("{} {}", channel.name(), text(super::life::address_key(channel)))
+            format!("{} {}", channel.name(), text(super::post::address_key(channel)))
         };
         let line = self.books.lines.get(&outreach);
         let status = line.map_or(engine::project::Status::Draft, |line| line.standing.status);

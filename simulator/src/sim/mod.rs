@@ -6,7 +6,7 @@
 //! Each checker has the name of a promise, and each can fail: the tests spoil what it looks at.
 //!
 //! In reading order: `rules` what is sent · `books` what is known · `machine` the host and its
-//! crashes · `receivers` the fake channels · `courier` the worker · `acts` and `life` what happens ·
+//! crashes · `receivers` the fake channels · `courier` the worker · `acts`, `life` and `post` what happens ·
 //! `eyes` what the host shows · `checks` the promises.
 //!
 //! Deliberately not here: rate limits over all customers, templates that do not render, several
@@ -20,8 +20,11 @@ mod receivers;
 mod courier;
 mod acts;
 mod life;
+mod post;
 mod eyes;
 mod checks;
+#[cfg(test)]
+mod spoil;
 #[cfg(test)]
 mod tests;
 
@@ -131,7 +134,7 @@ struct World {
     /// Taken from the host; their outreach is paused.
     aside: Vec<(CustomerId, Delivery)>,
     /// What providers will say, and when.
-    post: Vec<life::Letter>,
+    post: Vec<post::Letter>,
     /// How many contacts have led to letters.
     post_written: usize,
     /// In a thousand: how often the process dies where it can.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn root(name: &str) -> std::path::PathBuf {
-    crate::sim::scratch(name)
+    scratch(name)
 }
 
 #[test]
@@ -24,4 +24,24 @@ fn one_seed_is_one_world() {
         assert_eq!((one.trace, one.figures), (other.trace, other.figures), "world {seed}");
     }
     std::fs::remove_dir_all(&root).unwrap();
+}
+
+#[test]
+fn each_checker_can_fail() {
+    let root = root("spoilt");
+    let mut left: Vec<&str> = checks::names();
+    for seed in 0..40 {
+        let (report, world) = lived(seed, &root, false);
+        let Some((books, eyes)) = world.filter(|_| report.faults.is_empty()) else { continue };
+        left.retain(|check| {
+            let (mut books, mut eyes) = (books.clone(), eyes.clone());
+            if !spoil::spoil(check, &mut books, &mut eyes) {
+                return true;
+            }
+            let faults = checks::all(&books, &eyes);
+            !faults.iter().any(|fault| fault.check == *check)
+        });
+    }
+    std::fs::remove_dir_all(&root).unwrap();
+    assert_eq!(left, Vec::<&str>::new(), "these never said anything");
 }

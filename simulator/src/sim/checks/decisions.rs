@@ -8,7 +8,7 @@ use host::query::decisions::DecisionLine;
 
 use super::super::books::{Kept, Standing};
 use super::super::eyes::{Explained, number};
-use super::super::life::address_key;
+use super::super::post::address_key;
 use super::super::rules::{HOUR, Rule, When};
 use super::view::{View, id_of};
 
