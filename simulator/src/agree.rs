@@ -6,6 +6,8 @@
 
 mod stage;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::model::coverage::Coverage;
 use crate::model::verdict::{Outcome, Skip, Verdict};
 use crate::worlds::{self, Act, World};
@@ -108,6 +110,45 @@ fn live(world: &World) -> (Vec<Vec<Verdict>>, Option<String>) {
     (verdicts, stage.replayed())
 }
 
+/// What many worlds came to.
+#[derive(Debug, Default)]
+pub struct Many {
+    /// What the model was asked, and how often.
+    pub coverage: Coverage,
+    /// By rising seed.
+    pub differences: Vec<Disagreement>,
+}
+
+/// Live the worlds of `count` seeds from `first` on, on `threads` threads.
+pub fn many(first: u64, count: u64, threads: usize) -> Many {
+    let next = AtomicU64::new(first);
+    let work = || {
+        let mut many = Many::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                return many;
+            }
+            match agree(seed) {
+                Ok(seen) => many.coverage.add(&seen),
+                Err(difference) => many.differences.push(*difference),
+            }
+        }
+    };
+    let mut all = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            let many = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.coverage.add(&many.coverage);
+            all.differences.extend(many.differences);
+        }
+        all
+    });
+    all.differences.sort_by_key(|one| one.seed);
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,42 +176,16 @@ mod tests {
 
     #[test]
     fn the_engine_agrees_with_the_model() {
-        let first: u64 =
-            std::env::var("TIDINGS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-        let next = std::sync::atomic::AtomicU64::new(first);
-        let last = first + how_many();
-        let work = || {
-            let mut coverage = Coverage::default();
-            let mut differences = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                if seed >= last {
-                    return (coverage, differences);
-                }
-                match agree(seed) {
-                    Ok(seen) => coverage.add(&seen),
-                    Err(difference) => differences.push(difference),
-                }
-            }
-        };
-        let (coverage, differences) = std::thread::scope(|scope| {
-            let other = scope.spawn(work);
-            let (mut coverage, mut differences) = work();
-            let (seen, more) = other.join().unwrap();
-            coverage.add(&seen);
-            differences.extend(more);
-            (coverage, differences)
-        });
-        let seeds: Vec<_> = differences.iter().map(|one| (one.seed, one.step)).collect();
-        if let Some(Disagreement { seed, step, act, model, engine }) =
-            differences.into_iter().min_by_key(|one| one.seed).map(|one| *one)
-        {
+        let first = std::env::var("TIDINGS_SEED").ok().and_then(|text| text.parse().ok());
+        let found = many(first.unwrap_or(0), how_many(), 2);
+        let seeds: Vec<_> = found.differences.iter().map(|one| (one.seed, one.step)).collect();
+        if let Some(Disagreement { seed, step, act, model, engine }) = found.differences.first() {
             panic!(
                 "{} worlds differ: {seeds:?}\n\
                  world {seed} step {step}: {act}\nmodel  {model:#?}\nengine {engine:#?}",
                 seeds.len()
             );
         }
-        println!("{} worlds, 0 differences\n{coverage}", how_many());
+        println!("{} worlds, 0 differences\n{}", how_many(), found.coverage);
     }
 }

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Asked::One(seed) => one(seed, &root),
         Asked::Many { from, seeds, threads } => {
             let many = sim::many(from, seeds, threads, &root);
-            print!("{}", many.told());
+            print!("= {}", many.told());
             many.faults.is_empty()
         }
     };
