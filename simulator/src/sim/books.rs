@@ -123,7 +123,7 @@ impl Answer {
 
 /// One call of a channel, as its receiver saw it.
 #[derive(Clone, Debug)]
-pub(super) struct Contact {
+pub(super) struct Call {
     pub(super) delivery: DeliveryId,
     pub(super) outreach: String,
     pub(super) version: u32,
@@ -181,7 +181,7 @@ pub(super) struct Books {
     pub(super) turn: Turn,
     pub(super) kept: Vec<Kept>,
     pub(super) lines: BTreeMap<String, Line>,
-    pub(super) contacts: Vec<Contact>,
+    pub(super) calls: Vec<Call>,
     pub(super) settled: Vec<Done<Settlement>>,
     pub(super) receipts: Vec<Done<ReceiptKind>>,
     pub(super) allowed_again: Vec<(Name, String, Turn)>,

@@ -15,7 +15,7 @@ use host::retry::{self, Failed, Next};
 
 use super::World;
 use super::acts::told;
-use super::books::{Answer, Contact, Name, SHOP};
+use super::books::{Answer, Call, Name, SHOP};
 use super::rules::{HOUR, HowOften};
 use crate::model::clock::Ms;
 
@@ -114,15 +114,15 @@ impl World {
             }
         }
         let channel = delivery.outreach_type;
-        let mut contacts = self.books.contacts.iter();
+        let mut calls = self.books.calls.iter();
         let taken = channel.is_idempotent()
-            && contacts.any(|one| one.delivery == delivery.id && one.answer.got_it());
+            && calls.any(|one| one.delivery == delivery.id && one.answer.got_it());
         let mut answer = self.receivers.answer(&mut self.dice, (channel, taken), now.0);
         let dies = self.dies();
         if dies && answer == Answer::Accepts {
             answer = Answer::TookItAndDied;
         }
-        self.contacted(customer, &delivery, answer);
+        self.called(customer, &delivery, answer);
         if dies {
             return self.crash().map(|()| false);
         }
@@ -175,11 +175,11 @@ impl World {
         let (delivery, channel) = (delivery.id, delivery.outreach_type);
         let command = || Command::Attempted { customer, delivery, outcome: outcome.clone() };
         if self.dies() {
-            if let Some(contact) = self.books.contacts.last_mut()
-                && contact.delivery == delivery
-                && contact.answer == Answer::Accepts
+            if let Some(call) = self.books.calls.last_mut()
+                && call.delivery == delivery
+                && call.answer == Answer::Accepts
             {
-                contact.answer = Answer::TookItAndDied;
+                call.answer = Answer::TookItAndDied;
             }
             self.crash_during(vec![command()])?;
             self.look_at_the_gone();
@@ -197,7 +197,7 @@ impl World {
     }
 
     /// The receiver writes down that it was called.
-    fn contacted(&mut self, customer: CustomerId, delivery: &Delivery, answer: Answer) {
+    fn called(&mut self, customer: CustomerId, delivery: &Delivery, answer: Answer) {
         let turn = self.books.next();
         let Some(home) = self.books.people().into_iter().find(|home| home.id() == customer) else {
             self.broken("a-stranger-is-sent-to", format!("{customer} got {}", delivery.id));
@@ -218,7 +218,7 @@ impl World {
         let who = home.text().to_owned();
         let id = delivery.id;
         self.tell(&format!("{id} of {outreach} to {who}: {answer:?}"));
-        self.books.contacts.push(Contact {
+        self.books.calls.push(Call {
             delivery: delivery.id,
             outreach,
             version: delivery.version,

@@ -173,7 +173,7 @@ impl Eyes {
             let steps: Vec<&str> = row.steps.iter().map(|step| step.state.name()).collect();
             world.tell(&format!("{} {}", row.delivery.id, steps.join(" → ")));
         }
-        world.figures.contacts = world.books.contacts.len() as u64;
+        world.figures.calls = world.books.calls.len() as u64;
     }
 }
 

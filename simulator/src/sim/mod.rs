@@ -71,7 +71,7 @@ pub struct Figures {
     /// Refusals.
     pub refusals: u64,
     /// Calls of a channel.
-    pub contacts: u64,
+    pub calls: u64,
     /// Crashes.
     pub crashes: u64,
 }
@@ -82,7 +82,7 @@ impl Figures {
         self.messages += other.messages;
         self.sends += other.sends;
         self.refusals += other.refusals;
-        self.contacts += other.contacts;
+        self.calls += other.calls;
         self.crashes += other.crashes;
     }
 }
@@ -135,7 +135,7 @@ struct World {
     aside: Vec<(CustomerId, Delivery)>,
     /// What providers will say, and when.
     post: Vec<post::Letter>,
-    /// How many contacts have led to letters.
+    /// How many calls have led to letters.
     post_written: usize,
     /// In a thousand: how often the process dies where it can.
     deadly: u64,
@@ -215,10 +215,10 @@ pub struct Many {
 impl Many {
     /// One line when all is well, and for each broken world how to see it again.
     pub fn told(&self) -> String {
-        let Figures { messages, sends, refusals, contacts, crashes } = self.figures;
+        let Figures { messages, sends, refusals, calls, crashes } = self.figures;
         let mut told = format!(
             "{} simulated worlds, {} broken: {messages} messages, {sends} sends, {refusals} \
-             refusals, {contacts} hand-overs, {crashes} crashes\n",
+             refusals, {calls} hand-overs, {crashes} crashes\n",
             self.worlds,
             self.faults.len()
         );

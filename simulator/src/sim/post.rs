@@ -83,9 +83,9 @@ impl World {
 
     fn write_letters(&mut self) {
         let known = self.post_written;
-        let fresh: Vec<_> = self.books.contacts.get(known..).unwrap_or_default().to_vec();
-        self.post_written = self.books.contacts.len();
-        for contact in fresh.into_iter().filter(|contact| contact.answer.got_it()) {
+        let fresh: Vec<_> = self.books.calls.get(known..).unwrap_or_default().to_vec();
+        self.post_written = self.books.calls.len();
+        for call in fresh.into_iter().filter(|call| call.answer.got_it()) {
             let kinds = [
                 (ReceiptKind::Delivered, 60),
                 (ReceiptKind::Displayed, 40),
@@ -99,9 +99,8 @@ impl World {
                     continue;
                 }
                 let later = self.dice.one(&[0, MINUTE, HOUR, 30 * HOUR, 5 * DAY]);
-                let id = format!("{kind:?} {}", contact.turn);
-                let letter =
-                    Letter { at: contact.at + later, delivery: contact.delivery, kind, id };
+                let id = format!("{kind:?} {}", call.turn);
+                let letter = Letter { at: call.at + later, delivery: call.delivery, kind, id };
                 if self.dice.chance(20) {
                     self.post.push(Letter { at: letter.at + HOUR, ..letter.clone() });
                 }

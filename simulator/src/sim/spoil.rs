@@ -131,17 +131,13 @@ fn spoil_reasons(check: &str, books: &mut Books, eyes: &mut Eyes) -> bool {
 
 fn spoil_deliveries(check: &str, books: &mut Books, eyes: &mut Eyes) -> bool {
     let turn = books.turn + 1;
-    let got = books
-        .contacts
-        .iter()
-        .rposition(|one| one.answer == Answer::Accepts && books.remains(&one.home, one.turn));
     match check {
         "ends-once" => eyes.rows.first_mut().is_some_and(|row| {
             row.delivery.state = DeliveryState::Waiting;
             true
         }),
         "sent-is-received" => {
-            books.contacts.clear();
+            books.calls.clear();
             books.settled.clear();
             let outside = |row: &&host::DeliveryRow| {
                 row.delivery.outreach_type != OutreachType::Modal
@@ -158,50 +154,58 @@ fn spoil_deliveries(check: &str, books: &mut Books, eyes: &mut Eyes) -> bool {
                 },
             )
         }
-        _ => {
-            let Some(place) = got else { return false };
-            let mut contact = books.contacts[place].clone();
-            contact.turn = turn;
-            match check {
-                // A receiver counts one delivery twice, under another name.
-                "once-is-once" => {
-                    for another in 1..=9 {
-                        contact.delivery.0 ^= another;
-                        books.contacts.push(contact.clone());
-                    }
-                    return true;
-                }
-                "ambiguous-is-held" => {
-                    let mail = books
-                        .contacts
-                        .iter()
-                        .position(|one| !one.channel.is_idempotent() && one.answer.got_it());
-                    let Some(mail) = mail else { return false };
-                    contact = books.contacts[mail].clone();
-                    contact.turn = turn;
-                }
-                "cancelled-is-not-sent" => {
-                    let (delivery, at) = (contact.delivery, contact.at);
-                    let what = Settlement::Cancelled;
-                    books.settled.push(Done { delivery, what, at, turn: books.turn });
-                }
-                "only-live-sends" => contact.status = Status::Paused,
-                "only-with-consent" => contact.forbidden = true,
-                "not-before-its-delay" => {
-                    let line = books.lines.get_mut(&contact.outreach);
-                    let rules = line.into_iter().flat_map(|line| &mut line.rules);
-                    rules.for_each(|rule| rule.delay = Some(100_000 * HOUR));
-                }
-                "not-in-quiet-hours" => {
-                    contact.channel = OutreachType::Email;
-                    let line = books.lines.get_mut(&contact.outreach);
-                    let rules = line.into_iter().flat_map(|line| &mut line.rules);
-                    rules.for_each(|rule| rule.quiet = Some((0, 24)));
-                }
-                _ => return false,
-            }
-            books.contacts.push(contact);
-            true
-        }
+        _ => spoil_calls(check, books),
     }
+}
+
+/// What a receiver is said to have seen.
+fn spoil_calls(check: &str, books: &mut Books) -> bool {
+    let turn = books.turn + 1;
+    let got = books
+        .calls
+        .iter()
+        .rposition(|one| one.answer == Answer::Accepts && books.remains(&one.home, one.turn));
+    let Some(place) = got else { return false };
+    let mut call = books.calls[place].clone();
+    call.turn = turn;
+    match check {
+        // A receiver counts one delivery twice, under another name.
+        "once-is-once" => {
+            for another in 1..=9 {
+                call.delivery.0 ^= another;
+                books.calls.push(call.clone());
+            }
+            return true;
+        }
+        "ambiguous-is-held" => {
+            let mail = books
+                .calls
+                .iter()
+                .position(|one| !one.channel.is_idempotent() && one.answer.got_it());
+            let Some(mail) = mail else { return false };
+            call = books.calls[mail].clone();
+            call.turn = turn;
+        }
+        "cancelled-is-not-sent" => {
+            let (delivery, at) = (call.delivery, call.at);
+            let what = Settlement::Cancelled;
+            books.settled.push(Done { delivery, what, at, turn: books.turn });
+        }
+        "only-live-sends" => call.status = Status::Paused,
+        "only-with-consent" => call.forbidden = true,
+        "not-before-its-delay" => {
+            let line = books.lines.get_mut(&call.outreach);
+            let rules = line.into_iter().flat_map(|line| &mut line.rules);
+            rules.for_each(|rule| rule.delay = Some(100_000 * HOUR));
+        }
+        "not-in-quiet-hours" => {
+            call.channel = OutreachType::Email;
+            let line = books.lines.get_mut(&call.outreach);
+            let rules = line.into_iter().flat_map(|line| &mut line.rules);
+            rules.for_each(|rule| rule.quiet = Some((0, 24)));
+        }
+        _ => return false,
+    }
+    books.calls.push(call);
+    true
 }

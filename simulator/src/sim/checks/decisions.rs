@@ -196,8 +196,8 @@ pub(super) fn under_the_cap(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     // What a receiver got was sent for good, whatever became of the others.
     let got = |delivery| {
-        let mut contacts = view.books.contacts.iter();
-        contacts.any(|one| one.delivery == delivery && one.answer.got_it())
+        let mut calls = view.books.calls.iter();
+        calls.any(|one| one.delivery == delivery && one.answer.got_it())
             && !view.was_retried(delivery)
     };
     let sent: Vec<&DecisionLine> =

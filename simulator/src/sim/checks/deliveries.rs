@@ -7,7 +7,7 @@ use engine::fact::{ReceiptKind, Settlement};
 use engine::ids::DeliveryId;
 use engine::outreach::content::OutreachType;
 
-use super::super::books::{Answer, Contact, Name, Probe};
+use super::super::books::{Answer, Call, Name, Probe};
 use super::super::rules::{HowOften, Rule};
 use super::view::{View, id_of};
 
@@ -24,22 +24,22 @@ fn is_sent(state: &DeliveryState) -> bool {
 }
 
 pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
-    let mut claims: BTreeMap<(Name, usize, &str, String), Vec<&Contact>> = BTreeMap::new();
-    for contact in view.books.contacts.iter().filter(|contact| contact.answer.got_it()) {
-        let Some(rule) = view.books.rule(&contact.outreach, contact.version) else { continue };
-        let home = view.later(&contact.home, contact.turn);
-        let life = view.life(&contact.home, contact.turn);
+    let mut claims: BTreeMap<(Name, usize, &str, String), Vec<&Call>> = BTreeMap::new();
+    for call in view.books.calls.iter().filter(|call| call.answer.got_it()) {
+        let Some(rule) = view.books.rule(&call.outreach, call.version) else { continue };
+        let home = view.later(&call.home, call.turn);
+        let life = view.life(&call.home, call.turn);
         let claim = match rule.how_often {
             HowOften::AtMost(_) => String::new(),
-            HowOften::Once | HowOften::EveryTime | HowOften::PerOrder => contact.claim.clone(),
+            HowOften::Once | HowOften::EveryTime | HowOften::PerOrder => call.claim.clone(),
         };
-        claims.entry((home, life, &contact.outreach, claim)).or_default().push(contact);
+        claims.entry((home, life, &call.outreach, claim)).or_default().push(call);
     }
     let mut wrong = Vec::new();
-    for ((home, _, outreach, claim), contacts) in claims {
-        let ids: BTreeSet<DeliveryId> = contacts.iter().map(|contact| contact.delivery).collect();
-        let most = contacts.iter().filter_map(|contact| {
-            let rule = view.books.rule(&contact.outreach, contact.version)?;
+    for ((home, _, outreach, claim), calls) in claims {
+        let ids: BTreeSet<DeliveryId> = calls.iter().map(|call| call.delivery).collect();
+        let most = calls.iter().filter_map(|call| {
+            let rule = view.books.rule(&call.outreach, call.version)?;
             Some(match rule.how_often {
                 HowOften::AtMost(times) => times,
                 HowOften::Once | HowOften::EveryTime | HowOften::PerOrder => 1,
@@ -48,13 +48,13 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
         // Whoever had it as a guest and as a user before anybody knew had it twice.
         let brought = view.books.merges.iter().filter(|(guest, _, turn)| {
             // "At most so often" is kept for each of the two who turn out to be one.
-            let counted = contacts.iter().any(|contact| {
+            let counted = calls.iter().any(|call| {
                 matches!(
-                    view.books.rule(&contact.outreach, contact.version),
+                    view.books.rule(&call.outreach, call.version),
                     Some(Rule { how_often: HowOften::AtMost(_), .. })
                 )
             });
-            contacts.iter().any(|contact| contact.home == *guest && contact.turn < *turn)
+            calls.iter().any(|call| call.home == *guest && call.turn < *turn)
                 || counted && view.later(guest, turn.saturating_sub(1)) == home
         });
         let allowed = view
@@ -73,13 +73,13 @@ pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
 
 pub(super) fn ambiguous_is_held(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
-    for first in &view.books.contacts {
+    for first in &view.books.calls {
         if first.channel.is_idempotent() || !(first.answer.is_ambiguous() || first.answer.got_it())
         {
             continue;
         }
         let life = view.life(&first.home, first.turn);
-        let again = view.books.contacts.iter().find(|next| {
+        let again = view.books.calls.iter().find(|next| {
             next.delivery == first.delivery
                 && next.turn > first.turn
                 && view.life(&next.home, next.turn) == life
@@ -102,8 +102,8 @@ pub(super) fn ambiguous_is_held(view: &View<'_>) -> Vec<String> {
 pub(super) fn cancelled_is_not_sent(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let after = |delivery, turn| {
-        let mut contacts = view.books.contacts.iter();
-        contacts.any(|one| {
+        let mut calls = view.books.calls.iter();
+        calls.any(|one| {
             one.delivery == delivery && one.turn > turn && view.books.remains(&one.home, turn)
         })
     };
@@ -183,8 +183,8 @@ pub(super) fn sent_is_received(view: &View<'_>) -> Vec<String> {
         if row.delivery.outreach_type == OutreachType::Modal {
             continue;
         }
-        let contacts = || view.books.contacts.iter().filter(|one| one.delivery == id);
-        let got = contacts().any(|one| one.answer.got_it());
+        let calls = || view.books.calls.iter().filter(|one| one.delivery == id);
+        let got = calls().any(|one| one.answer.got_it());
         let said = view
             .books
             .settled
@@ -193,7 +193,7 @@ pub(super) fn sent_is_received(view: &View<'_>) -> Vec<String> {
         if is_sent(&row.delivery.state) && !got && !said {
             wrong.push(format!("{id} is {}, and nobody got it", row.delivery.state.name()));
         }
-        let last = contacts().max_by_key(|one| one.turn);
+        let last = calls().max_by_key(|one| one.turn);
         let accepted = last.is_some_and(|one| {
             one.answer == Answer::Accepts
                 && view.books.remains(&one.home, one.turn)
