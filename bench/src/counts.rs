@@ -114,13 +114,13 @@ fn customer(person: &Person, number: u64) -> Customer {
     customer
 }
 
+fn is(key: &str, test: Json) -> Json {
+    let kind = if key == "newsletter" { "custom_attribute" } else { "attribute" };
+    json!({"kind": kind, "attribute": key, "test": test})
+}
+
 /// From one condition to six, nested, with windows.
 fn filters() -> Vec<(&'static str, Json)> {
-    let is = |key: &str, test: Json| {
-        let kind = if key == "newsletter" { "custom_attribute" } else { "attribute" };
-        let name = if key == "newsletter" { "attribute" } else { kind };
-        json!({"kind": kind, name: key, "test": test})
-    };
     let any_of =
         |key: &str, values: &[&str]| is(key, json!({"kind": "is_any_of", "values": values}));
     let count = |event: &str, count: Json, days: u32| {
