@@ -117,14 +117,14 @@ fn claimed_twice(
     twice
 }
 
-/// Whether a delivery gave its claim back and another one has it now.
+/// Whether another delivery has the claim of this one: because this one gave it back, or because
+/// this one is held, and came with a guest to somebody who got theirs.
 pub(super) fn is_claimed_again(project: &Project, customer: &Customer, id: DeliveryId) -> bool {
-    customer.deliveries.get(&id).is_some_and(|given_back| {
-        given_back.state.ended_unseen()
-            && (are_all_claimed(project, customer, given_back)
-                || customer.deliveries.values().any(|other| {
-                    other.id != id && is_same_claim(other, given_back) && is_single(project, other)
-                }))
+    customer.deliveries.get(&id).is_some_and(|own| {
+        (own.state.ended_unseen() && are_all_claimed(project, customer, own))
+            || customer.deliveries.values().any(|other| {
+                other.id != id && is_same_claim(other, own) && is_single(project, other)
+            })
     })
 }
 

@@ -173,11 +173,15 @@ pub(super) fn settle(
     if settles(place.project, customer, id, by).is_err() {
         return Vec::new();
     }
+    let keeps_claim =
+        customer.deliveries.get(&id).is_some_and(|delivery| !enact::gave_back(customer, delivery));
     let Some(delivery) = customer.deliveries.get_mut(&id) else { return Vec::new() };
     match by {
         Settlement::Retry => {
             delivery.due_at = place.now;
             delivery.expires_at = None;
+            // What may have been handed over before keeps its claim, however this time ends.
+            delivery.attempts.in_doubt |= delivery.state == DeliveryState::Held || keeps_claim;
             enact::take_back(customer, id);
             enact::move_to(customer, id, DeliveryState::Due, place.now);
         }
@@ -229,8 +233,8 @@ pub fn settles(
     }
     if by == Settlement::Retry && merge::is_claimed_again(project, customer, id) {
         return Err(format!(
-            "the delivery {id} gave its claim back and another one has it; trying it again would \
-             send twice"
+            "another delivery of the outreach has the claim of {id}; trying it again would send \
+             twice"
         ));
     }
     Ok(())

@@ -117,10 +117,10 @@ async fn attempt(app: &App, task: &Task) -> Result<AttemptOutcome, Quit> {
         Err(SkipReason::NotLive(status)) if hand_over::stays(status) => return Err(Quit::Paused),
         Err(reason) => return Ok(AttemptOutcome::Refused { reason }),
     };
-    if !delivery.outreach_type.is_idempotent() {
-        let (customer, delivery) = (task.customer, delivery.id);
-        submit(app, task.project, || Command::Started { customer, delivery }).await?;
-    }
+    // Also where a repetition is dropped: should the process die in the middle, the message may have
+    // arrived, and its claim must not be given back when it is withdrawn before it is repeated.
+    let (customer, id) = (task.customer, delivery.id);
+    submit(app, task.project, || Command::Started { customer, delivery: id }).await?;
     let answer = app.channels.send(&message).await;
     let idempotent = delivery.outreach_type.is_idempotent();
     Ok(match answer {

@@ -103,15 +103,13 @@ impl World {
             return self.crash().map(|()| false);
         }
         let delivery = delivery.clone();
-        if !delivery.outreach_type.is_idempotent() {
-            let begun = self.send(Command::Started { customer, delivery: delivery.id })?;
-            if begun.is_err() {
-                return Ok(true);
-            }
-            self.machine.host.wait_idle();
-            if self.dies() {
-                return self.crash().map(|()| false);
-            }
+        let begun = self.send(Command::Started { customer, delivery: delivery.id })?;
+        if begun.is_err() {
+            return Ok(true);
+        }
+        self.machine.host.wait_idle();
+        if self.dies() {
+            return self.crash().map(|()| false);
         }
         let channel = delivery.outreach_type;
         let mut calls = self.books.calls.iter();
@@ -137,9 +135,9 @@ impl World {
             Answer::Accepts => AttemptOutcome::Accepted { provider_id: "p".to_owned() },
             Answer::Rejects => AttemptOutcome::Rejected { reason },
             Answer::AddressGone => AttemptOutcome::AddressGone { reason },
-            Answer::Retry => self.again(delivery, reason, now),
+            Answer::Retry => self.again(delivery, (reason, false), now),
             Answer::TookItUnheard | Answer::LostUnheard | Answer::TookItAndDied if idempotent => {
-                self.again(delivery, reason, now)
+                self.again(delivery, (reason, true), now)
             }
             Answer::TookItUnheard | Answer::LostUnheard | Answer::TookItAndDied => {
                 AttemptOutcome::Unknown { reason }
@@ -147,7 +145,12 @@ impl World {
         }
     }
 
-    fn again(&mut self, delivery: &Delivery, reason: String, now: Timestamp) -> AttemptOutcome {
+    fn again(
+        &mut self,
+        delivery: &Delivery,
+        (reason, in_doubt): (String, bool),
+        now: Timestamp,
+    ) -> AttemptOutcome {
         let row = self.machine.host.delivery(SHOP, delivery.id).ok().flatten();
         let steps = row.map(|row| row.steps).unwrap_or_default();
         let (earlier, since) = retry::trouble(&steps);
@@ -160,7 +163,9 @@ impl World {
         };
         let roll = u8::try_from(self.dice.below(256)).unwrap_or(0);
         match retry::next(failed, roll) {
+            Next::At(at) if in_doubt => AttemptOutcome::RetryInDoubt { reason, at },
             Next::At(at) => AttemptOutcome::Retry { reason, at },
+            Next::GiveUp if in_doubt => AttemptOutcome::Unknown { reason },
             Next::GiveUp => AttemptOutcome::Rejected { reason: format!("given up: {reason}") },
         }
     }
