@@ -119,18 +119,30 @@ fn is(key: &str, test: Json) -> Json {
     json!({"kind": kind, "attribute": key, "test": test})
 }
 
+fn any_of(key: &str, values: &[&str]) -> Json {
+    is(key, json!({"kind": "is_any_of", "values": values}))
+}
+
+fn did(event: &str, count: Json, days: u32) -> Json {
+    json!({"kind": "event", "event": event, "test": {"kind": "count", "count": count},
+        "window": {"kind": "last", "amount": days, "unit": "days"}})
+}
+
+fn least(n: u64) -> Json {
+    json!({"kind": "at_least", "n": n})
+}
+
+fn group(kind: &str, conditions: Vec<Json>) -> Json {
+    json!({"kind": kind, "conditions": conditions})
+}
+
+fn all(conditions: Vec<Json>) -> Json {
+    group("all", conditions)
+}
+
 /// From one condition to six, nested, with windows.
 fn filters() -> Vec<(&'static str, Json)> {
-    let any_of =
-        |key: &str, values: &[&str]| is(key, json!({"kind": "is_any_of", "values": values}));
-    let count = |event: &str, count: Json, days: u32| {
-        json!({"kind": "event", "event": event, "test": {"kind": "count", "count": count},
-            "window": {"kind": "last", "amount": days, "unit": "days"}})
-    };
-    let least = |n: u64| json!({"kind": "at_least", "n": n});
     let none = json!({"kind": "exactly", "n": 0});
-    let all = |conditions: Vec<Json>| json!({"kind": "all", "conditions": conditions});
-    let group = |kind: &str, conditions: Vec<Json>| json!({"kind": kind, "conditions": conditions});
     let pro = is("plan", json!({"kind": "is", "value": "pro"}));
     let paid = is("plan", json!({"kind": "is_not", "value": "free"}));
     let young = is("age", json!({"kind": "between", "min": 25, "max": 40}));
@@ -144,36 +156,36 @@ fn filters() -> Vec<(&'static str, Json)> {
     vec![
         ("plan", all(vec![pro.clone()])),
         ("country, age", all(vec![near.clone(), young.clone()])),
-        ("new, newsletter, paid", all(vec![new.clone(), yes.clone(), paid.clone()])),
-        ("ordered in 30 days", all(vec![count("order", least(1), 30)])),
+        ("new, newsletter, paid", all(vec![new, yes.clone(), paid.clone()])),
+        ("ordered in 30 days", all(vec![did("order", least(1), 30)])),
         (
             "5 conditions, 2 windows",
             all(vec![
                 paid.clone(),
                 near.clone(),
                 young.clone(),
-                count("order", least(1), 90),
-                count("login", least(3), 30),
+                did("order", least(1), 90),
+                did("login", least(3), 30),
             ]),
         ),
         (
             "6 conditions, nested, 2 windows",
             all(vec![
-                paid.clone(),
-                group("any", vec![near.clone(), worth(1_500.0)]),
-                group("none", vec![count("login", least(1), 14)]),
-                count("order", least(2), 180),
-                young.clone(),
+                paid,
+                group("any", vec![near, worth(1_500.0)]),
+                group("none", vec![did("login", least(1), 14)]),
+                did("order", least(2), 180),
+                young,
                 yes.clone(),
             ]),
         ),
         (
             "gone quiet: 5 conditions, 3 windows",
             all(vec![
-                count("order", none.clone(), 60),
-                count("order", least(1), 3_650),
-                old.clone(),
-                count("login", none, 30),
+                did("order", none.clone(), 60),
+                did("order", least(1), 3_650),
+                old,
+                did("login", none, 30),
                 worth(100.0),
             ]),
         ),
@@ -182,8 +194,8 @@ fn filters() -> Vec<(&'static str, Json)> {
             all(vec![
                 org,
                 yes,
-                count("page_view", json!({"kind": "between", "min": 1, "max": 5}), 7),
-                group("any", vec![count("order", least(3), 365), pro]),
+                did("page_view", json!({"kind": "between", "min": 1, "max": 5}), 7),
+                group("any", vec![did("order", least(3), 365), pro]),
             ]),
         ),
     ]

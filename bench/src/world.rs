@@ -123,7 +123,7 @@ pub(crate) fn outreach(number: u64) -> Value {
         "test": {"kind": "at_least", "value": least}}));
     let mut who = vec![json!({"kind": "attribute", "attribute": "plan",
         "test": {"kind": "is", "value": one_of(&PLANS, &mut dice)}})];
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         who.push(json!({"kind": "event", "event": format!("event {}", dice.below(NAMES)),
             "test": {"kind": "count", "count": {"kind": "at_least", "n": 2}},
             "window": {"kind": "last", "amount": 7, "unit": "days"}}));

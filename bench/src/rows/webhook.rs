@@ -19,10 +19,13 @@ use crate::world;
 const BURST: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The list, and the sign that it grew.
+type Inner = (Mutex<Vec<(u64, Instant)>>, Condvar);
+
 /// When which webhook came.
 #[derive(Clone, Default)]
 pub(crate) struct Arrivals {
-    inner: Arc<(Mutex<Vec<(u64, Instant)>>, Condvar)>,
+    inner: Arc<Inner>,
 }
 
 impl Arrivals {
