@@ -19,7 +19,7 @@ cargo demo [--release] [ARGS]  build the server and run its demo; ARGS go to `ti
 cargo xtask tidy [--record]    the rules of the house; --record notes today's exceptions
 cargo xtask needs              fetch what the tests need besides Rust
 cargo xtask journey            only the journey, against a debug build
-cargo xtask nightly [PART…]    the long proofs; a whole run writes docs/reliability.md
+cargo xtask nightly [PART…]    the long proofs; each writes its row of docs/reliability.md
 cargo xtask bench [ROW…]       measure the release server; a run writes docs/performance.md";
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! `cargo xtask nightly`: what is too long for every change. Each part is a command that anybody can
-//! repeat; the figures that it prints last, on a line that begins with `= `, go into the table of
-//! `docs/reliability.md`.
+//! repeat; the figures that it prints last, on a line that begins with `= `, go into its row of the
+//! table of `docs/reliability.md`.
 
 use std::fs;
 use std::process::Command;
@@ -91,7 +91,7 @@ const PARTS: &[Part] = &[
     ),
 ];
 
-/// Run all parts, or those that are named, and write down what they found. False: a promise is
+/// Run all parts, or those that are named, and write their rows. False: a promise is
 /// broken.
 ///
 /// # Errors
@@ -118,11 +118,8 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<bool> {
     for found in &found {
         println!("{:12}{}", found.part.name, found.figures);
     }
-    let passed = found.iter().all(|found| found.passed);
-    if names.is_empty() {
-        write(&found)?;
-    }
-    Ok(passed)
+    write(&found)?;
+    Ok(found.iter().all(|found| found.passed))
 }
 
 fn run_part(part: &'static Part) -> anyhow::Result<Found> {
@@ -142,24 +139,27 @@ fn run_part(part: &'static Part) -> anyhow::Result<Found> {
     Ok(Found { part, passed, figures: figures.join("; "), minutes })
 }
 
-/// Put the table between its marks.
+/// Put the table between its marks; a part that did not run keeps the row that it has.
 fn write(found: &[Found]) -> anyhow::Result<()> {
     let path = root().join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("reading {PAGE}"))?;
-    let (Some((before, rest)), Some((_, after))) = (page.split_once(BEGIN), page.split_once(END))
-    else {
+    let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
+        rest.split_once(END).map(|(rows, after)| (before, rows, after))
+    });
+    let Some((before, rows, after)) = marks else {
         bail!("{PAGE} has lost the marks between which the figures stand");
     };
-    debug_assert!(rest.contains(END), "the end stands after the beginning");
     let mut table = String::from("| guarantee | how to see it | last figures | minutes |\n");
     table.push_str("| --- | --- | --- | --- |\n");
-    for Found { part, passed, figures, minutes } in found {
-        let verdict = if *passed { "" } else { "**broken**: " };
-        let row = format!(
-            "| {} | `cargo xtask nightly {}` | {verdict}{figures} | {minutes:.1} |\n",
-            part.promise, part.name
-        );
-        table.push_str(&row);
+    for part in PARTS {
+        let command = format!("| `cargo xtask nightly {}` |", part.name);
+        let known = rows.lines().find(|row| row.contains(&command)).map(|row| format!("{row}\n"));
+        let fresh = found.iter().find(|found| found.part.name == part.name).map(|found| {
+            let Found { part, passed, figures, minutes } = found;
+            let verdict = if *passed { "" } else { "**broken**: " };
+            format!("| {} {command} {verdict}{figures} | {minutes:.1} |\n", part.promise)
+        });
+        table.push_str(&fresh.or(known).unwrap_or_default());
     }
     fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}"))?;
     Ok(())
