@@ -143,9 +143,9 @@ fn run_part(part: &'static Part) -> anyhow::Result<Found> {
 fn write(found: &[Found]) -> anyhow::Result<()> {
     let path = root().join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("reading {PAGE}"))?;
-    let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
-        rest.split_once(END).map(|(rows, after)| (before, rows, after))
-    });
+    let marks = page
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| rest.split_once(END).map(|(rows, after)| (before, rows, after)));
     let Some((before, rows, after)) = marks else {
         bail!("{PAGE} has lost the marks between which the figures stand");
     };
