@@ -148,6 +148,11 @@ pub fn fold(text: &str) -> String {
         .collect()
 }
 
+/// Most texts are, and need no copy.
+fn is_folded(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+}
+
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Text(text) => text.is_empty(),
@@ -169,7 +174,7 @@ fn text_passes(op: TextOp, wanted: &[String], match_case: bool, text: Option<&st
         };
     };
     let folded;
-    let text = if match_case {
+    let text = if match_case || is_folded(text) {
         text
     } else {
         folded = fold(text);
