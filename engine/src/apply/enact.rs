@@ -65,6 +65,10 @@ pub(crate) fn decision(place: Place<'_>, customer: &mut Customer, decision: &Dec
                 return;
             };
             let tally = customer.tallies.entry(decision.outreach).or_default();
+            if tally.allowed_again == Some(place.now) {
+                // Allowed within this very millisecond, and this claim is the one that came after.
+                tally.allowed_again = Some(place.now.plus_ms(-1));
+            }
             tally.granted.push(place.now);
             if let Some(key) = once_key(key) {
                 tally.keys.insert(key, place.now);

@@ -95,7 +95,8 @@ fn claimed_twice(
     guest: &Customer,
 ) -> Vec<(DeliveryId, Timestamp)> {
     let single = |whose: &Customer| -> Vec<Delivery> {
-        whose.deliveries.values().filter(|one| is_single(place.project, one)).cloned().collect()
+        let known = whose.deliveries.values();
+        known.filter(|one| is_single(place.project, whose, one)).cloned().collect()
     };
     let (owns, others) = (single(customer), single(guest));
     let mut twice = Vec::new();
@@ -123,7 +124,7 @@ pub(super) fn is_claimed_again(project: &Project, customer: &Customer, id: Deliv
     customer.deliveries.get(&id).is_some_and(|own| {
         (own.state.ended_unseen() && are_all_claimed(project, customer, own))
             || customer.deliveries.values().any(|other| {
-                other.id != id && is_same_claim(other, own) && is_single(project, other)
+                other.id != id && is_same_claim(other, own) && is_single(project, customer, other)
             })
     })
 }
@@ -163,13 +164,14 @@ fn is_open(delivery: &Delivery) -> bool {
     matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Due)
 }
 
-/// Holds a claim of which there may be only one: `once`, or once per key.
-fn is_single(project: &Project, delivery: &Delivery) -> bool {
+/// Holds a claim of which there may be only one: `once`, or once per key. What was withdrawn or
+/// failed after it may have been handed over holds its own still.
+fn is_single(project: &Project, whose: &Customer, delivery: &Delivery) -> bool {
     let outreach = project.published(delivery.outreach, delivery.version);
-    !delivery.state.ended_unseen()
-        && outreach.is_some_and(|outreach| {
-            matches!(outreach.frequency, Frequency::Once | Frequency::OncePerKey(_))
-        })
+    let single = outreach.is_some_and(|outreach| {
+        matches!(outreach.frequency, Frequency::Once | Frequency::OncePerKey(_))
+    });
+    single && !(delivery.state.ended_unseen() && enact::gave_back(whose, delivery))
 }
 
 fn take_tally(own: &mut Tally, other: &Tally) {
