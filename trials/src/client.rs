@@ -212,7 +212,7 @@ pub fn event(message: &str, user: &str, name: &str, properties: &Json) -> Json {
 }
 
 fn expect(path: &str, response: &Response) -> anyhow::Result<Json> {
-    if !matches!(response.status, 200 | 201) {
+    if !matches!(response.status, 200..=202) {
         bail!("{path}: {} {}", response.status, response.text());
     }
     Ok(response.json())
