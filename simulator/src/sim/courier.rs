@@ -6,7 +6,8 @@
 use engine::apply::properties_in;
 use engine::delivery::{Delivery, DeliveryState, hand_over};
 use engine::fact::AttemptOutcome;
-use engine::ids::CustomerId;
+use engine::ids::{CustomerId, DeliveryId};
+use engine::outreach::content::OutreachType;
 use engine::situation::History;
 use engine::time::Timestamp;
 use host::Host;
@@ -188,17 +189,30 @@ impl World {
             }
             self.crash_during(vec![command()])?;
             self.look_at_the_gone();
+            self.is_gone((customer, delivery), channel, &outcome)?;
             return Ok(false);
         }
         // Refused: the delivery is gone by now.
-        let reported = self.send(command())?;
-        if reported.is_ok()
-            && matches!(outcome, AttemptOutcome::AddressGone { .. })
-            && let Some(home) = self.name_of(customer)
-        {
-            self.suppress(&home, channel);
+        if self.send(command())?.is_ok() {
+            self.is_gone((customer, delivery), channel, &outcome)?;
         }
         Ok(true)
+    }
+
+    /// An address that is gone is not used again, once that is known for good.
+    fn is_gone(
+        &mut self,
+        (customer, delivery): (CustomerId, DeliveryId),
+        channel: OutreachType,
+        outcome: &AttemptOutcome,
+    ) -> Result<(), String> {
+        let AttemptOutcome::AddressGone { reason } = outcome else { return Ok(()) };
+        let row = self.machine.host.delivery(SHOP, delivery).map_err(told)?;
+        let was_kept = row.is_some_and(|row| row.delivery.last_error.as_ref() == Some(reason));
+        if was_kept && let Some(home) = self.name_of(customer) {
+            self.suppress(&home, channel);
+        }
+        Ok(())
     }
 
     /// The receiver writes down that it was called.
@@ -212,7 +226,7 @@ impl World {
         let own = self.books.attributes.get(&home).cloned().unwrap_or_default();
         let text = |key: &str| own.get(key).cloned().unwrap_or_default();
         let channel = delivery.outreach_type;
-        let address = if channel == engine::outreach::content::OutreachType::Webhook {
+        let address = if channel == OutreachType::Webhook {
             String::new()
         } else {
             format!("{} {}", channel.name(), text(super::post::address_key(channel)))

@@ -2,6 +2,7 @@
 
 use engine::decision::{Outcome, SkipReason};
 use engine::delivery::TriggerRef;
+use engine::ids::DeliveryId;
 use engine::outreach::content::OutreachType;
 use engine::project::Status;
 use host::query::decisions::DecisionLine;
@@ -195,13 +196,13 @@ pub(super) fn a_one_off_reaches_its_snapshot_once(view: &View<'_>) -> Vec<String
 pub(super) fn under_the_cap(view: &View<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     // What a receiver got was sent for good, whatever became of the others.
-    let got = |delivery| {
+    let got = |(line, delivery, _): &(&DecisionLine, DeliveryId, i64)| {
+        let born = view.born(line.customer);
         let mut calls = view.books.calls.iter();
-        calls.any(|one| one.delivery == delivery && one.answer.got_it())
-            && !view.was_retried(delivery)
+        calls.any(|one| one.delivery == *delivery && one.turn > born && one.answer.got_it())
+            && !view.was_retried(*delivery)
     };
-    let sent: Vec<&DecisionLine> =
-        view.sends().filter(|(_, delivery, _)| got(*delivery)).map(|(line, _, _)| line).collect();
+    let sent: Vec<&DecisionLine> = view.sends().filter(got).map(|(line, _, _)| line).collect();
     for (line, delivery, _) in view.sends() {
         let Some((times, hours)) = view.rule_of(line).and_then(|rule| rule.cap) else { continue };
         if view.is_merged(line.customer) {

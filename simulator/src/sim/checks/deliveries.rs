@@ -7,7 +7,7 @@ use engine::fact::{ReceiptKind, Settlement};
 use engine::ids::DeliveryId;
 use engine::outreach::content::OutreachType;
 
-use super::super::books::{Answer, Call, Name, Probe};
+use super::super::books::{Answer, Call, Name, Probe, Turn};
 use super::super::rules::{HowOften, Rule};
 use super::view::{View, id_of};
 
@@ -24,7 +24,7 @@ fn is_sent(state: &DeliveryState) -> bool {
 }
 
 pub(super) fn once_is_once(view: &View<'_>) -> Vec<String> {
-    let mut claims: BTreeMap<(Name, usize, &str, String), Vec<&Call>> = BTreeMap::new();
+    let mut claims: BTreeMap<(Name, Option<Turn>, &str, String), Vec<&Call>> = BTreeMap::new();
     for call in view.books.calls.iter().filter(|call| call.answer.got_it()) {
         let Some(rule) = view.books.rule(&call.outreach, call.version) else { continue };
         let home = view.later(&call.home, call.turn);
@@ -85,13 +85,7 @@ pub(super) fn ambiguous_is_held(view: &View<'_>) -> Vec<String> {
                 && view.life(&next.home, next.turn) == life
         });
         let Some(again) = again else { continue };
-        let asked = view.books.settled.iter().any(|done| {
-            done.delivery == first.delivery
-                && done.what == Settlement::Retry
-                && first.turn < done.turn
-                && done.turn < again.turn
-        });
-        if !asked {
+        if !view.was_retried_between(first.delivery, first.turn, again.turn) {
             let (id, answer) = (first.delivery, first.answer);
             wrong.push(format!("{id} was sent again after {answer:?}, and nobody had said so"));
         }
@@ -104,7 +98,11 @@ pub(super) fn cancelled_is_not_sent(view: &View<'_>) -> Vec<String> {
     let after = |delivery, turn| {
         let mut calls = view.books.calls.iter();
         calls.any(|one| {
-            one.delivery == delivery && one.turn > turn && view.books.remains(&one.home, turn)
+            one.delivery == delivery
+                && one.turn > turn
+                && view.books.remains(&one.home, turn)
+                // What bounces after it was withdrawn has failed, and may be tried again.
+                && !view.was_retried_between(delivery, turn, one.turn)
         })
     };
     let cancelled = view.books.settled.iter().filter(|done| done.what == Settlement::Cancelled);
@@ -240,9 +238,12 @@ pub(super) fn receipts_count(view: &View<'_>) -> Vec<String> {
     for row in &view.eyes.rows {
         let id = row.delivery.id;
         let begun = row.steps.first().map_or(0, |step| step.at.0);
+        let decided = view.sends().filter(|(_, delivery, _)| *delivery == id);
+        let owners = decided.map(|(line, _, _)| line.customer).chain([row.customer]);
+        let born = owners.map(|owner| view.born(owner)).max().unwrap_or(0);
         let receipts = view.books.receipts.iter().filter(|done| done.delivery == id);
-        let receipts: Vec<ReceiptKind> =
-            receipts.filter(|done| done.at >= begun).map(|done| done.what).collect();
+        let receipts = receipts.filter(|done| done.at >= begun && done.turn > born);
+        let receipts: Vec<ReceiptKind> = receipts.map(|done| done.what).collect();
         let said = receipts.iter().filter_map(|kind| distance(*kind)).max().unwrap_or(0);
         let came = came(&row.delivery.state);
         // What bounced is failed, unless it was seen; a retry begins anew.

@@ -1,6 +1,6 @@
 //! Books and eyes, and how one finds the way from one to the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::decision::Outcome;
 use engine::delivery::TriggerRef;
@@ -66,16 +66,35 @@ impl<'a> View<'a> {
         of_them.any(|(_, turn)| from < *turn && *turn < to)
     }
 
-    /// How often somebody had been erased before a turn.
-    pub(super) fn life(&self, name: &Name, turn: Turn) -> usize {
+    /// Which of somebody's lives it was at a turn, told by the erasure that ends it. Who was merged
+    /// by then has the same one.
+    pub(super) fn life(&self, name: &Name, turn: Turn) -> Option<Turn> {
         let of_them = self.books.erasures.iter().filter(|(who, _)| who.contains(name));
-        of_them.filter(|(_, erased)| *erased < turn).count()
+        of_them.map(|(_, erased)| *erased).find(|erased| *erased > turn)
+    }
+
+    /// When a customer's present life began. The deliveries of the one before may have had the same
+    /// ids.
+    pub(super) fn born(&self, customer: CustomerId) -> Turn {
+        let is_theirs = |who: &BTreeSet<Name>| who.iter().any(|name| name.id() == customer);
+        let of_them = self.books.erasures.iter().filter(|(who, _)| is_theirs(who));
+        of_them.map(|(_, turn)| *turn).max().unwrap_or(0)
     }
 
     /// Whether a guest ever became part of this customer, or this one of another.
     pub(super) fn is_merged(&self, customer: CustomerId) -> bool {
         let mut merges = self.books.merges.iter();
         merges.any(|(guest, user, _)| guest.id() == customer || user.id() == customer)
+    }
+
+    /// Whether an operator said between two turns that a delivery is to be tried again.
+    pub(super) fn was_retried_between(&self, delivery: DeliveryId, from: Turn, to: Turn) -> bool {
+        self.books.settled.iter().any(|done| {
+            done.delivery == delivery
+                && done.what == engine::fact::Settlement::Retry
+                && from < done.turn
+                && done.turn < to
+        })
     }
 
     /// Whether an operator tried a delivery again.
