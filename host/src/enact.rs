@@ -12,7 +12,7 @@ use engine::apply::{decide, next_moment};
 use engine::decision::{Decision, Outcome};
 use engine::delivery::{Delivery, DeliveryState};
 use engine::fact::Fact;
-use engine::ids::CustomerId;
+use engine::ids::{CustomerId, DeliveryId};
 use engine::project::Project;
 use engine::time::Timestamp;
 use store::log::{Appender, LogError};
@@ -59,6 +59,8 @@ pub(crate) enum Failure {
 
 /// What deciding one fact left behind.
 struct Left {
+    /// Deliveries of somebody who is erased by it: nothing of theirs is due any more.
+    gone: Vec<DeliveryId>,
     changed: Vec<Delivery>,
     wake: Option<Timestamp>,
     /// The timer stands already.
@@ -119,12 +121,16 @@ impl Enactor {
             let mut partition = write(self.shared.partition(*id));
             let held = partition.touch((project.no, *id));
             let customer = &mut held.customer;
+            let gone = match fact {
+                Fact::Erased => customer.deliveries.keys().copied().collect(),
+                _ => Vec::new(),
+            };
             let outcome = decide(project, *id, customer, fact, position, now, &history);
             let changed = outcome.changed.iter().filter_map(|id| customer.deliveries.get(id));
             let (changed, wake) = (changed.cloned().collect(), next_moment(customer));
             // Of several facts about one customer the last must not be measured by the first.
             let wakes_as_before = facts.len() == 1 && wake == held.wake;
-            left.push(Left { changed, wake, wakes_as_before });
+            left.push(Left { gone, changed, wake, wakes_as_before });
             rulings.push(outcome.ruling);
         }
         (rulings, left)
@@ -168,6 +174,14 @@ impl Enactor {
             let record = applied.record;
             let key = (record.project, record.customer);
             if matches!(record.fact, Fact::Erased) {
+                let no_more = |delivery: &DeliveryId| DueChange {
+                    project: key.0,
+                    customer: key.1,
+                    delivery: *delivery,
+                    due_at: None,
+                    attempted: false,
+                };
+                self.due.extend(left.gone.iter().map(no_more));
                 self.forget(key, position)?;
             } else if !left.wakes_as_before {
                 self.timers.set(&self.shared, key, left.wake);

@@ -148,10 +148,13 @@ pub(crate) fn move_to(
             | DeliveryState::Answered
             | DeliveryState::Dismissed
     );
-    let in_doubt = delivery.attempts.in_doubt;
     delivery.state = state;
     delivery.changed_at = now;
-    if !releases || was_handed_over || in_doubt {
+    if !releases {
+        return;
+    }
+    delivery.attempts.in_doubt |= was_handed_over;
+    if delivery.attempts.in_doubt {
         return;
     }
     let (outreach, decided_at, key) =
@@ -194,11 +197,14 @@ pub(super) fn take_back(customer: &mut Customer, id: DeliveryId) {
 
 /// Whether the claim of a delivery that ended unseen is free; what was handed over kept it.
 pub(super) fn gave_back(customer: &Customer, delivery: &Delivery) -> bool {
+    if delivery.attempts.in_doubt {
+        return false;
+    }
     let (outreach, decided_at) = (delivery.outreach, delivery.decided_at);
     let others = customer.deliveries.values().filter(|other| {
         other.id != delivery.id
             && (other.outreach, other.decided_at) == (outreach, decided_at)
-            && !other.state.ended_unseen()
+            && (!other.state.ended_unseen() || other.attempts.in_doubt)
     });
     let granted = customer.tallies.get(&outreach).map_or(&[][..], |tally| &tally.granted);
     let in_force = granted.iter().filter(|at| **at == decided_at).count();

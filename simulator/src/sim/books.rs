@@ -195,7 +195,7 @@ pub(super) struct Books {
     pub(super) homes: BTreeMap<Name, Name>,
     pub(super) attributes: BTreeMap<Name, BTreeMap<String, String>>,
     /// Answers about channels: when, and yes or no.
-    pub(super) consent: BTreeMap<Name, BTreeMap<String, (Turn, bool)>>,
+    pub(super) consent: BTreeMap<Name, BTreeMap<String, (Ms, bool)>>,
     /// Addresses that bounced or are gone.
     pub(super) suppressed: BTreeSet<(Name, String)>,
 }
@@ -274,6 +274,7 @@ impl Books {
         let own = self.consent.entry(user.clone()).or_default();
         for (channel, answer) in theirs {
             let kept = own.entry(channel).or_insert(answer);
+            // Of two answers of one moment the customer's own counts.
             if kept.0 < answer.0 {
                 *kept = answer;
             }

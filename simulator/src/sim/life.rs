@@ -187,9 +187,10 @@ impl World {
         if let Err(refused) = self.send(command)? {
             self.broken("the-world-goes-on", refused.to_string());
         }
-        let turn = self.books.next();
+        self.books.next();
+        let now = self.machine.now();
         let answers = self.books.consent.entry(home).or_default();
-        answers.insert(channel.to_owned(), (turn, allowed));
+        answers.insert(channel.to_owned(), (now, allowed));
         Ok(())
     }
 

@@ -141,8 +141,9 @@ impl World {
         match kind {
             ReceiptKind::Bounced | ReceiptKind::Complained => self.suppress(&home, channel),
             ReceiptKind::Unsubscribed => {
+                let now = self.machine.now();
                 let answers = self.books.consent.entry(home).or_default();
-                answers.insert(channel.name().to_owned(), (turn, false));
+                answers.insert(channel.name().to_owned(), (now, false));
             }
             ReceiptKind::Delivered
             | ReceiptKind::Displayed
