@@ -68,11 +68,12 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<()> {
     }
     let mut page = HEAD.to_owned();
     goals(&mut page, &results);
-    page.push_str("\n## Growth\n");
-    for (name, says) in CHARTS {
-        if setting.charts().join(format!("{name}.svg")).exists() {
-            let _ = write!(page, "\n![{says}](performance/{name}.svg)\n");
-        }
+    let drawn = |name: &str| setting.charts().join(format!("{name}.svg")).exists();
+    if CHARTS.iter().any(|(name, _)| drawn(name)) {
+        page.push_str("\n## Growth\n");
+    }
+    for (name, says) in CHARTS.iter().filter(|(name, _)| drawn(name)) {
+        let _ = write!(page, "\n![{says}](performance/{name}.svg)\n");
     }
     for result in &results {
         section(&mut page, result);

@@ -61,7 +61,11 @@ pub(crate) fn run(setting: &Setting) -> anyhow::Result<()> {
         goal: "≤ 3 × its bytes",
         measured: format!("{ratio:.2} × ({})", all.shown()),
         met: ratio <= 3.0,
-        why: String::new(),
+        why: "A checkpoint writes the row of every customer who changed, and the state store \
+              writes it again in its journal and its tables; with 100,000 customers and so few \
+              events each, nearly every event pays for a row. Next: the time of an event beside \
+              the row instead of in it."
+            .to_owned(),
     });
     finding.save(setting)
 }

@@ -14,8 +14,9 @@ use crate::client::Client;
 use crate::receiver::Receiver;
 use crate::server::Server;
 
-/// How long the last deliveries may take: a first failure waits six seconds at most.
-const SETTLING: Duration = Duration::from_secs(90);
+/// How long the last deliveries may take. A first failure waits six seconds at most; an attempt that a
+/// kill cut off counts as one, so that a pause may last some minutes.
+const SETTLING: Duration = Duration::from_secs(300);
 /// Faults that are kept word for word.
 const MOST_WORDS: usize = 20;
 /// Where a delivery stands whose end is still to come.
