@@ -33,9 +33,9 @@ pub const SUBMISSION_COMMANDS: usize = 10_000;
 pub const FACT_BYTES: usize = 1024 * 1024;
 /// What a restart may have to replay, in time.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
-/// What a restart may have to replay, in bytes of log: about a second. Each checkpoint writes every
-/// customer who was changed since the one before, so half as many write nearly half as much.
-pub const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
+/// What a restart may have to replay, in bytes of log, and what is in memory because no checkpoint has
+/// it yet: with four times as much a flood outgrows 512 MB.
+pub const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 /// What a checkpoint may have to write, in customers.
 pub const CHECKPOINT_CUSTOMERS: usize = 200_000;
 /// Customers serialized under one lock of their partition.
